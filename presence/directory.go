@@ -1,0 +1,278 @@
+package presence
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+)
+
+// StaleAfter is the age at which what the directory says is marked as stale.
+const StaleAfter = 10 * time.Second
+
+// endedFor is how long the peak of a broadcast is still known after its end:
+// time for the record's follower to ask for it.
+const endedFor = time.Minute
+
+// Entry is what the directory knows about one room that is not offline.
+type Entry struct {
+	Room    string
+	View    View
+	Viewers int // connections with the role viewer, over all nodes
+	Peak    int // the most viewers since the broadcast began
+}
+
+// Directory holds everyone who is online or live, in memory, so that asking
+// who is live costs the store nothing. It loads the leases once and then
+// follows the transitions. All methods may be called at any time; before it is
+// ready, the answers are incomplete.
+type Directory struct {
+	log      Log
+	logger   *slog.Logger
+	follower Follower
+	ready    chan struct{} // closed by Run when everything is loaded
+
+	mu      sync.Mutex
+	rooms   map[string]*Entry
+	byUser  map[string]map[string]*Entry // user → room → entry
+	seen    [Partitions]uint64           // the last transition that entries reflect
+	counted map[string]struct{}          // rooms whose viewers changed since the last flush
+	ended   map[string]endedPeak         // broadcast → its peak
+	feed    feed
+}
+
+type endedPeak struct {
+	peak int
+	at   time.Time
+}
+
+// NewDirectory returns an empty directory over the store's log.
+func NewDirectory(log Log, logger *slog.Logger) *Directory {
+	d := &Directory{
+		log:     log,
+		logger:  logger,
+		ready:   make(chan struct{}),
+		rooms:   make(map[string]*Entry),
+		byUser:  make(map[string]map[string]*Entry),
+		counted: make(map[string]struct{}),
+		ended:   make(map[string]endedPeak),
+		feed:    newFeed(),
+	}
+	d.follower = Follower{Log: log, Logger: logger, Handle: d.follow, Trimmed: d.load}
+	return d
+}
+
+// Run loads the directory and keeps it current until the context ends.
+func (d *Directory) Run(ctx context.Context) {
+	for p := range Partitions {
+		if !d.loadFirst(ctx, p) {
+			return
+		}
+	}
+	close(d.ready)
+	flushed := make(chan struct{})
+	go func() { defer close(flushed); d.flushViewers(ctx) }()
+	d.follower.Run(ctx)
+	<-flushed
+}
+
+// Ready is closed once everything has been loaded.
+func (d *Directory) Ready() <-chan struct{} { return d.ready }
+
+// Stale reports whether the directory may be more than StaleAfter behind.
+func (d *Directory) Stale() bool {
+	select {
+	case <-d.ready:
+		return time.Since(d.follower.CaughtUp()) > StaleAfter
+	default:
+		return true
+	}
+}
+
+// Room returns what is known about a room; unknown rooms are offline.
+func (d *Directory) Room(room string) Entry {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if e := d.rooms[room]; e != nil {
+		return *e
+	}
+	return Entry{Room: room, View: Offline}
+}
+
+// Streamer returns the rooms that the user holds, in no order.
+func (d *Directory) Streamer(user string) []Entry {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	entries := make([]Entry, 0, len(d.byUser[user]))
+	for _, e := range d.byUser[user] {
+		entries = append(entries, *e)
+	}
+	return entries
+}
+
+// Peak returns the most viewers that a broadcast had; it is known while the
+// broadcast runs and for a minute after.
+func (d *Directory) Peak(room, broadcast string) int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if e := d.rooms[room]; e != nil && e.View.Broadcast != nil && e.View.Broadcast.ID == broadcast {
+		return e.Peak
+	}
+	return d.ended[broadcast].peak
+}
+
+// SetViewers notes how many viewers a room has. Rooms that are offline are
+// passed over: whoever comes online later is counted anew. It does not block.
+func (d *Directory) SetViewers(room string, viewers int) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	e := d.rooms[room]
+	if e == nil || e.Viewers == viewers {
+		return
+	}
+	e.Viewers = viewers
+	if e.View.State.OnAir() {
+		e.Peak = max(e.Peak, viewers)
+		d.counted[room] = struct{}{}
+	}
+}
+
+// loadFirst loads a partition, for as long as it takes.
+func (d *Directory) loadFirst(ctx context.Context, p int) bool {
+	for {
+		seq, err := d.load(ctx, p)
+		if err == nil {
+			d.follower.From[p] = seq
+			return true
+		}
+		d.logger.Warn("presence: loading the directory failed; it is tried again", "partition", p, "error", err)
+		select {
+		case <-ctx.Done():
+			return false
+		case <-time.After(time.Second):
+		}
+	}
+}
+
+// load replaces everything the directory holds about a partition.
+func (d *Directory) load(ctx context.Context, p int) (uint64, error) {
+	leases, seq, err := d.log.Load(ctx, p)
+	if err != nil {
+		return 0, err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	gone := make(map[string]struct{})
+	for room := range d.rooms {
+		if PartitionOf(room) == p {
+			gone[room] = struct{}{}
+		}
+	}
+	for i := range leases {
+		delete(gone, leases[i].Room)
+		d.setLocked(leases[i].Room, leases[i].View())
+	}
+	for room := range gone {
+		d.setLocked(room, Offline)
+	}
+	d.seen[p] = seq
+	d.feed.reset() // what happened meanwhile is not known one by one
+	return seq, nil
+}
+
+// follow takes transitions from the log.
+func (d *Directory) follow(_ context.Context, made []Transition) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, t := range made {
+		p := PartitionOf(t.Room)
+		if t.Seq <= d.seen[p] {
+			continue
+		}
+		d.seen[p] = t.Seq
+		e := d.setLocked(t.Room, t.After)
+		if t.Broadcast != nil {
+			d.feed.append(Change{Transition: t, Entry: e})
+		}
+	}
+	return nil
+}
+
+// setLocked puts a room's view and returns the entry as whoever follows the
+// feed should see it: after an end, that is the broadcast as it last was.
+func (d *Directory) setLocked(room string, v View) Entry {
+	e := d.rooms[room]
+	if e == nil {
+		e = &Entry{Room: room, View: Offline}
+	}
+	last := *e
+	switch {
+	case v.Broadcast == nil && last.View.Broadcast != nil:
+		d.ended[last.View.Broadcast.ID] = endedPeak{peak: last.Peak, at: time.Now()}
+		e.Peak = 0
+	case v.Broadcast != nil && (last.View.Broadcast == nil || last.View.Broadcast.ID != v.Broadcast.ID):
+		e.Peak = e.Viewers
+	}
+	d.indexLocked(e, v)
+	if v.Broadcast == nil {
+		return last
+	}
+	return *e
+}
+
+// indexLocked keeps both maps in step with a room's new view.
+func (d *Directory) indexLocked(e *Entry, v View) {
+	if old := e.View.User; old != nil && (v.User == nil || v.User.ID != old.ID) {
+		delete(d.byUser[old.ID], e.Room)
+		if len(d.byUser[old.ID]) == 0 {
+			delete(d.byUser, old.ID)
+		}
+	}
+	e.View = v
+	if v.State == StateOffline {
+		delete(d.rooms, e.Room)
+		return
+	}
+	d.rooms[e.Room] = e
+	if d.byUser[v.User.ID] == nil {
+		d.byUser[v.User.ID] = make(map[string]*Entry)
+	}
+	d.byUser[v.User.ID][e.Room] = e
+}
+
+// flushViewers puts changed viewer counts into the feed, once a second.
+func (d *Directory) flushViewers(ctx context.Context) {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			d.flushOnce()
+		}
+	}
+}
+
+func (d *Directory) flushOnce() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for id, e := range d.ended {
+		if time.Since(e.at) > endedFor {
+			delete(d.ended, id)
+		}
+	}
+	if len(d.counted) == 0 {
+		return
+	}
+	counts := make([]Entry, 0, len(d.counted))
+	for room := range d.counted {
+		if e := d.rooms[room]; e != nil && e.View.State.OnAir() {
+			counts = append(counts, *e)
+		}
+	}
+	clear(d.counted)
+	if len(counts) > 0 {
+		d.feed.append(Change{Viewers: counts})
+	}
+}

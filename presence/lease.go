@@ -1,0 +1,172 @@
+package presence
+
+import (
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// The methods in this file are the state machine: they change one lease and
+// return the transitions that others must learn of, in order. They know no
+// clock, no lock and no store. The caller keeps the lease to itself meanwhile.
+
+// holds reports whether the fence is that of the current holder.
+func (l *Lease) holds(f Fence) bool {
+	return l.Fence == f && (l.State == StateOnline || l.State == StateLive)
+}
+
+// claim gives the lease to the claimant. fence is used if the holder changes.
+func (l *Lease) claim(c Claim, fence Fence, now time.Time) (Claimed, []Transition, error) {
+	if l.State != StateOffline && l.User.ID != c.User.ID {
+		return Claimed{}, nil, ErrConflict
+	}
+	var claimed Claimed
+	var made []Transition
+	same := l.Connection == c.Connection && l.Node == c.Node
+	held := l.State == StateOnline || l.State == StateLive
+	switch {
+	case held && same: // a repeated claim
+	case held:
+		claimed.Replaced, claimed.ReplacedNode = l.Connection, l.Node
+		l.hold(c, fence)
+	case l.State == StateReconnecting:
+		l.hold(c, fence)
+		l.State, l.Until, l.Reason = StateLive, 0, ""
+		made = append(made, l.onAir(LiveResumed, now))
+	default:
+		l.hold(c, fence)
+		l.Room, l.State = c.Room, StateOnline
+		made = append(made, l.transition(StreamerOnline, now))
+	}
+	l.LastSeen = MillisOf(now)
+	claimed.Lease = *l
+	return claimed, made, nil
+}
+
+func (l *Lease) hold(c Claim, fence Fence) {
+	l.User, l.Connection, l.Node, l.Fence = c.User, c.Connection, c.Node, fence
+}
+
+// start begins a broadcast unless one is running.
+func (l *Lease) start(s Start, now time.Time) []Transition {
+	if l.State != StateOnline {
+		return nil
+	}
+	l.State, l.Window = StateLive, s.Window
+	l.Broadcast = &Broadcast{ID: newBroadcastID(), Details: s.Details, StartedAt: MillisOf(now)}
+	return []Transition{l.onAir(LiveStarted, now)}
+}
+
+// update changes the details of the running broadcast.
+func (l *Lease) update(c Changes, now time.Time) []Transition {
+	if l.State != StateLive {
+		return nil
+	}
+	details := c.apply(l.Broadcast.Details)
+	if details.equal(l.Broadcast.Details) {
+		return nil
+	}
+	next := *l.Broadcast
+	next.Details = details
+	l.Broadcast = &next
+	return []Transition{l.onAir(LiveUpdated, now)}
+}
+
+// end ends the running broadcast; its holder, if there is one, stays online.
+func (l *Lease) end(why Reason, now time.Time) []Transition {
+	switch l.State {
+	case StateLive:
+		return []Transition{l.endTo(StateOnline, why, now)}
+	case StateReconnecting:
+		return l.goOffline(why, now)
+	}
+	return nil
+}
+
+// release takes the lease from its holder.
+func (l *Lease) release(why Reason, now time.Time) []Transition {
+	if l.State == StateLive && why.opensWindow() && l.window(why) > 0 {
+		l.LastSeen = MillisOf(now)
+		return []Transition{l.reconnect(why, now)}
+	}
+	return l.goOffline(why, now)
+}
+
+// reconnect opens the window.
+func (l *Lease) reconnect(why Reason, now time.Time) Transition {
+	l.State, l.Connection, l.Node = StateReconnecting, "", ""
+	l.Reason, l.Until = why, MillisOf(now.Add(l.window(why)))
+	return l.onAir(LiveReconnecting, now)
+}
+
+// goOffline ends whatever is running and empties the room.
+func (l *Lease) goOffline(why Reason, now time.Time) []Transition {
+	var made []Transition
+	if l.State.OnAir() {
+		made = append(made, l.endTo(StateOnline, why, now))
+	}
+	l.State, l.Connection, l.Node = StateOffline, "", ""
+	return append(made, l.transition(StreamerOffline, now))
+}
+
+// endTo closes the broadcast and goes on to the state.
+func (l *Lease) endTo(next State, why Reason, now time.Time) Transition {
+	last := *l.Broadcast
+	last.Version++
+	l.State, l.Broadcast, l.Window, l.Until, l.Reason = next, nil, nil, 0, ""
+	t := l.transition(LiveEnded, now)
+	t.Broadcast, t.Reason = &last, why
+	return t
+}
+
+// onAir makes a transition of the running broadcast, whose version it moves on.
+func (l *Lease) onAir(k Kind, now time.Time) Transition {
+	next := *l.Broadcast
+	next.Version++
+	l.Broadcast = &next
+	t := l.transition(k, now)
+	t.Broadcast, t.Reason, t.Until = l.Broadcast, l.Reason, l.Until
+	return t
+}
+
+func (l *Lease) transition(k Kind, now time.Time) Transition {
+	return Transition{Room: l.Room, Kind: k, At: MillisOf(now), User: l.User, After: l.View()}
+}
+
+// window is how long the streamer may be gone for this reason.
+func (l *Lease) window(why Reason) time.Duration {
+	switch {
+	case l.Window != nil:
+		return *l.Window
+	case why == ReasonNodeLost:
+		return NodeLostWindow
+	default:
+		return DefaultWindow
+	}
+}
+
+func (c Changes) apply(d Details) Details {
+	set := func(field *string, to *string) {
+		if to != nil {
+			*field = *to
+		}
+	}
+	set(&d.Title, c.Title)
+	set(&d.Category, c.Category)
+	set(&d.Language, c.Language)
+	if c.Tags != nil {
+		d.Tags = *c.Tags
+	}
+	return d
+}
+
+func (d Details) equal(other Details) bool {
+	return d.Title == other.Title && d.Category == other.Category &&
+		d.Language == other.Language && slices.Equal(d.Tags, other.Tags)
+}
+
+// newBroadcastID returns a UUIDv7 (RFC 9562 §5.7): ids sort by time of start.
+func newBroadcastID() string {
+	return uuid.Must(uuid.NewV7()).String() // fails only without a source of randomness
+}

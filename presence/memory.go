@@ -1,0 +1,259 @@
+package presence
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+// Memory is the Store of a node that runs alone: everything is in this
+// process, nothing blocks on the network, and nothing survives it.
+type Memory struct {
+	mu        sync.Mutex
+	lastFence Fence
+	parts     [Partitions]memoryPartition
+	watchers  map[int]func(partition int)
+	nextWatch int
+}
+
+var _ Store = (*Memory)(nil)
+
+// memoryPartition is guarded by Memory.mu.
+type memoryPartition struct {
+	leases map[string]*Lease
+	// deadlines holds, for each reconnecting room, when its window ends on the
+	// partition's clock.
+	deadlines map[string]time.Duration
+	clock     sweepClock
+	log       transitionLog
+}
+
+// NewMemory returns an empty store. The log is kept for the named durable
+// followers until each has acknowledged it.
+func NewMemory(followers ...string) *Memory {
+	m := &Memory{watchers: make(map[int]func(int))}
+	now := time.Now()
+	for p := range m.parts {
+		m.parts[p] = memoryPartition{
+			leases:    make(map[string]*Lease),
+			deadlines: make(map[string]time.Duration),
+			clock:     sweepClock{last: now},
+			log:       newTransitionLog(followers),
+		}
+	}
+	return m
+}
+
+// Claim implements Leases.
+func (m *Memory) Claim(_ context.Context, c Claim) (claimed Claimed, err error) {
+	m.change(c.Room, func(l *Lease, now time.Time) (made []Transition) {
+		claimed, made, err = l.claim(c, m.nextFenceLocked(now), now)
+		return made
+	})
+	return claimed, err
+}
+
+// Start implements Leases.
+func (m *Memory) Start(_ context.Context, h Hold, s Start) (Lease, error) {
+	return m.changeHeld(h, func(l *Lease, now time.Time) []Transition { return l.start(s, now) })
+}
+
+// Update implements Leases.
+func (m *Memory) Update(_ context.Context, h Hold, c Changes) (Lease, error) {
+	return m.changeHeld(h, func(l *Lease, now time.Time) []Transition { return l.update(c, now) })
+}
+
+// End implements Leases.
+func (m *Memory) End(_ context.Context, h Hold, why Reason) (Lease, error) {
+	return m.changeHeld(h, func(l *Lease, now time.Time) []Transition { return l.end(why, now) })
+}
+
+// Release implements Leases.
+func (m *Memory) Release(_ context.Context, h Hold, why Reason) error {
+	_, err := m.changeHeld(h, func(l *Lease, now time.Time) []Transition { return l.release(why, now) })
+	return err
+}
+
+// Get implements Leases.
+func (m *Memory) Get(_ context.Context, room string) (Lease, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if l := m.parts[PartitionOf(room)].leases[room]; l != nil {
+		return *l, nil
+	}
+	return Lease{Room: room, State: StateOffline}, nil
+}
+
+// EndAll ends every broadcast and empties every room. It is how a node that
+// runs alone stops: nobody else could keep the broadcasts for it, and their
+// record must not be left open.
+func (m *Memory) EndAll(why Reason) {
+	m.mu.Lock()
+	var rooms []string
+	for p := range m.parts {
+		for room := range m.parts[p].leases {
+			rooms = append(rooms, room)
+		}
+	}
+	m.mu.Unlock()
+	for _, room := range rooms {
+		m.change(room, func(l *Lease, now time.Time) []Transition {
+			if l.State == StateOffline {
+				return nil
+			}
+			return l.goOffline(why, now)
+		})
+	}
+}
+
+// Beat implements Leases.
+func (m *Memory) Beat(_ context.Context, holds []Hold) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	now := MillisOf(time.Now())
+	for _, h := range holds {
+		l := m.parts[PartitionOf(h.Room)].leases[h.Room]
+		if l != nil && l.holds(h.Fence) {
+			l.LastSeen = now
+		}
+	}
+	return nil
+}
+
+// Sweep implements Store.
+func (m *Memory) Sweep(_ context.Context, partition int) (int, error) {
+	now := time.Now()
+	m.mu.Lock()
+	p := &m.parts[partition]
+	clock := p.clock.advance(now)
+	ended := 0
+	for room, deadline := range p.deadlines {
+		if deadline <= clock {
+			m.commitLocked(p, room, p.leases[room], (*Lease).lapse, now)
+			ended++
+		}
+	}
+	wake := m.wakersLocked(ended > 0)
+	m.mu.Unlock()
+	wake(partition)
+	return ended, nil
+}
+
+// lapse ends a broadcast whose streamer did not come back.
+func (l *Lease) lapse(now time.Time) []Transition {
+	return l.goOffline(ReasonConnectionLost, now)
+}
+
+// Load implements Log.
+func (m *Memory) Load(_ context.Context, partition int) ([]Lease, uint64, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	p := &m.parts[partition]
+	leases := make([]Lease, 0, len(p.leases))
+	for _, l := range p.leases {
+		leases = append(leases, *l)
+	}
+	return leases, p.log.last(), nil
+}
+
+// Read implements Log.
+func (m *Memory) Read(_ context.Context, partition int, after uint64, max int) ([]Transition, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.parts[partition].log.read(after, max)
+}
+
+// Ack implements Log.
+func (m *Memory) Ack(_ context.Context, follower string, partition int, upTo uint64) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.parts[partition].log.ack(follower, upTo)
+	return nil
+}
+
+// Watch implements Log.
+func (m *Memory) Watch(wake func(partition int)) (stop func()) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	id := m.nextWatch
+	m.nextWatch++
+	m.watchers[id] = wake
+	return func() {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		delete(m.watchers, id)
+	}
+}
+
+// changeHeld makes a change on behalf of the lease's holder.
+func (m *Memory) changeHeld(h Hold, do func(*Lease, time.Time) []Transition) (lease Lease, err error) {
+	m.change(h.Room, func(l *Lease, now time.Time) []Transition {
+		if !l.holds(h.Fence) {
+			err = ErrFenced
+			return nil
+		}
+		made := do(l, now)
+		lease = *l
+		return made
+	})
+	return lease, err
+}
+
+// change makes one atomic change to a room's lease, logs what came of it and
+// wakes the followers.
+func (m *Memory) change(room string, do func(*Lease, time.Time) []Transition) {
+	now := time.Now()
+	partition := PartitionOf(room)
+	m.mu.Lock()
+	p := &m.parts[partition]
+	l := p.leases[room]
+	if l == nil {
+		l = &Lease{Room: room, State: StateOffline}
+	}
+	made := m.commitLocked(p, room, l, do, now)
+	wake := m.wakersLocked(made > 0)
+	m.mu.Unlock()
+	wake(partition)
+}
+
+// commitLocked applies a change and keeps lease, deadline and log in step.
+func (m *Memory) commitLocked(p *memoryPartition, room string, l *Lease, do func(*Lease, time.Time) []Transition, now time.Time) int {
+	made := do(l, now)
+	if l.State == StateOffline {
+		delete(p.leases, room)
+	} else {
+		p.leases[room] = l
+	}
+	switch _, waiting := p.deadlines[room]; {
+	case l.State != StateReconnecting:
+		delete(p.deadlines, room)
+	case !waiting:
+		p.deadlines[room] = p.clock.now(now) + l.window(l.Reason)
+	}
+	p.log.append(made)
+	return len(made)
+}
+
+// nextFenceLocked returns a fence above all earlier ones. Following the clock
+// as well keeps it growing over a restart, which forgets the last one.
+func (m *Memory) nextFenceLocked(now time.Time) Fence {
+	m.lastFence = max(m.lastFence+1, Fence(now.UnixMicro()))
+	return m.lastFence
+}
+
+// wakersLocked returns a function that wakes all watchers, to be called
+// without the lock.
+func (m *Memory) wakersLocked(news bool) func(partition int) {
+	if !news {
+		return func(int) {}
+	}
+	wakers := make([]func(int), 0, len(m.watchers))
+	for _, wake := range m.watchers {
+		wakers = append(wakers, wake)
+	}
+	return func(partition int) {
+		for _, wake := range wakers {
+			wake(partition)
+		}
+	}
+}

@@ -1,0 +1,199 @@
+// Package presence knows who is live.
+//
+// A room has at most one streamer, and their presence is one record: the
+// lease. It says who holds the room, over which connection, and whether they
+// broadcast. Every write to a lease is compare-and-set on its fence, a number
+// that only grows: whoever takes the lease over gets a new one, and whatever
+// the previous holder still does with the old one is refused with ErrFenced.
+// So the late cleanup of a dead socket cannot touch the session that came
+// after it.
+//
+//	            Claim                 Start
+//	offline ───────────▶ online ───────────────▶ live ◀──────────┐
+//	   ▲                  │   ▲                  │  │            │ Claim
+//	   │     Release      │   │       End        │  │ Release    │
+//	   ├──────────────────┘   └──────────────────┘  ▼ (lost)     │
+//	   └────────────────────────────────────── reconnecting ─────┘
+//	         Sweep, when the window has passed
+//
+// Each arrow is a transition. Transitions are appended to a log in the same
+// step that makes them; the directory, the rooms and the record of broadcasts
+// follow that log and need nothing else, so that none of them can disagree
+// with the lease for longer than it takes to read on.
+package presence
+
+import (
+	"errors"
+	"time"
+)
+
+// State is what a room's streamer is doing.
+type State string
+
+const (
+	StateOffline      State = "offline"      // nobody holds the room
+	StateOnline       State = "online"       // connected as streamer, not broadcasting
+	StateLive         State = "live"         // broadcasting
+	StateReconnecting State = "reconnecting" // was live a moment ago, the window is still open
+)
+
+// OnAir reports whether the state has a broadcast.
+func (s State) OnAir() bool { return s == StateLive || s == StateReconnecting }
+
+// Reason says why a broadcast ended or its streamer is gone. The same string
+// is the protocol's value, the metric label and the log field.
+type Reason string
+
+const (
+	ReasonEndedByStreamer Reason = "ended_by_streamer"
+	ReasonLeft            Reason = "left"
+	ReasonConnectionLost  Reason = "connection_lost"
+	ReasonNodeLost        Reason = "node_lost"
+	ReasonDrain           Reason = "drain"
+	ReasonEndedByAdmin    Reason = "ended_by_admin"
+	ReasonKicked          Reason = "kicked"
+	ReasonBanned          Reason = "banned"
+	ReasonRevoked         Reason = "revoked"
+	ReasonLost            Reason = "lost"
+)
+
+// opensWindow reports whether a holder who went for this reason may still come
+// back to the same broadcast. All other reasons are final.
+func (r Reason) opensWindow() bool {
+	return r == ReasonConnectionLost || r == ReasonNodeLost || r == ReasonDrain
+}
+
+// The windows that apply when live.start named none.
+const (
+	// DefaultWindow is how long a streamer whose connection broke may be gone.
+	DefaultWindow = 15 * time.Second
+	// NodeLostWindow is longer because a client may need 25 s to notice that
+	// its node is gone before it can even start to come back.
+	NodeLostWindow = 45 * time.Second
+	// MaxWindow is the longest window that live.start may ask for.
+	MaxWindow = 30 * time.Minute
+)
+
+// Millis is an instant in Unix milliseconds, the unit of the socket protocol.
+type Millis int64
+
+// MillisOf returns t in Unix milliseconds.
+func MillisOf(t time.Time) Millis { return Millis(t.UnixMilli()) }
+
+// Time returns the instant in UTC.
+func (m Millis) Time() time.Time { return time.UnixMilli(int64(m)).UTC() }
+
+// Fence orders the holders of a lease: it is larger with every claim, in every
+// room and over every restart of the store.
+type Fence int64
+
+// User is whoever a token's sub names.
+type User struct {
+	ID   string `json:"id"`
+	Name string `json:"name,omitempty"`
+}
+
+// Details are what a streamer says about their broadcast.
+type Details struct {
+	Title    string   `json:"title,omitempty"`
+	Category string   `json:"category,omitempty"`
+	Language string   `json:"language,omitempty"`
+	Tags     []string `json:"tags,omitempty"`
+}
+
+// Broadcast is one period of being live. It survives reconnects inside the
+// window. A Broadcast is never modified once it was handed out: a change makes
+// a new one.
+type Broadcast struct {
+	ID string `json:"id"` // UUIDv7
+	Details
+	StartedAt Millis `json:"started_at"`
+	// Version grows by one with each transition of the broadcast, so that
+	// whoever is told of one twice, or late, can see it.
+	Version int64 `json:"version"`
+}
+
+// Lease is a room's presence record.
+type Lease struct {
+	Room  string
+	State State
+	User  User
+
+	// Connection and Node name the socket of the holder. Both are empty while
+	// the state is reconnecting: nobody holds the lease then.
+	Connection string
+	Node       string
+	Fence      Fence
+
+	Broadcast *Broadcast     // nil unless on air
+	Window    *time.Duration // as asked for at the start; nil: the defaults
+	Until     Millis         // reconnecting: when the window is expected to end
+	Reason    Reason         // reconnecting: why
+	LastSeen  Millis         // last claim, heartbeat or loss
+}
+
+// View is what everybody may know about a room's streamer, in the form in
+// which the protocol tells it.
+type View struct {
+	State     State      `json:"state"`
+	User      *User      `json:"user,omitempty"`
+	Broadcast *Broadcast `json:"broadcast,omitempty"`
+	Until     Millis     `json:"until,omitempty"`
+	Reason    Reason     `json:"reason,omitempty"`
+}
+
+// Offline is the view of a room that nobody holds.
+var Offline = View{State: StateOffline}
+
+// View returns what everybody may know of the lease.
+func (l *Lease) View() View {
+	if l.State == StateOffline || l.State == "" {
+		return Offline
+	}
+	user := l.User
+	return View{State: l.State, User: &user, Broadcast: l.Broadcast, Until: l.Until, Reason: l.Reason}
+}
+
+// Kind names a transition; it is also the name of the event that tells a room.
+type Kind string
+
+const (
+	StreamerOnline   Kind = "streamer.online"
+	StreamerOffline  Kind = "streamer.offline"
+	LiveStarted      Kind = "live.started"
+	LiveReconnecting Kind = "live.reconnecting"
+	LiveResumed      Kind = "live.resumed"
+	LiveUpdated      Kind = "live.updated"
+	LiveEnded        Kind = "live.ended"
+)
+
+// Transition is a change of a lease that others must learn of.
+type Transition struct {
+	// Seq is the position in the log of the room's partition: 1, 2, 3, …
+	Seq  uint64
+	Room string
+	Kind Kind
+	At   Millis
+	User User
+	// Broadcast is the one that the transition is about, live.ended included.
+	// It is nil for streamer.online and streamer.offline.
+	Broadcast *Broadcast
+	Reason    Reason // why, for live.reconnecting and live.ended
+	Until     Millis // for live.reconnecting
+	// After is the room's view once the transition has happened.
+	After View
+}
+
+// Errors of a Store that its callers decide by.
+var (
+	// ErrConflict: another user holds the room until it is offline.
+	ErrConflict = errors.New("another user is this room's streamer")
+	// ErrFenced: the fence is not the holder's; somebody took the lease over,
+	// or it ended. Nothing was changed.
+	ErrFenced = errors.New("the lease is held under another fence")
+	// ErrTrimmed: the log no longer has what comes after the asked position.
+	// Load the partition anew.
+	ErrTrimmed = errors.New("the transition log was trimmed past this position")
+	// ErrUnavailable: the store did not answer; the outcome is unknown.
+	ErrUnavailable = errors.New("presence is unavailable")
+)

@@ -1,0 +1,98 @@
+package presence
+
+import (
+	"context"
+	"time"
+)
+
+// Claim asks for a room's lease.
+type Claim struct {
+	Room       string
+	User       User
+	Connection string
+	Node       string
+}
+
+// Claimed is the answer to a Claim.
+type Claimed struct {
+	Lease Lease
+	// Replaced names the connection of the same user that held the lease until
+	// now, if one did: it must be closed with 4409. Its fence is void already.
+	Replaced     string
+	ReplacedNode string
+}
+
+// Hold names a lease together with the fence under which it is held.
+type Hold struct {
+	Room  string
+	Fence Fence
+}
+
+// Start is what live.start asks for. A nil Window means the defaults.
+type Start struct {
+	Details
+	Window *time.Duration
+}
+
+// Changes are the details to change; nil fields stay as they are.
+type Changes struct {
+	Title    *string
+	Category *string
+	Language *string
+	Tags     *[]string
+}
+
+// Leases are the reads and writes of presence records. Each write is one
+// atomic step together with the transitions that it appends to the log. All may block on the store; a
+// context that ends meanwhile leaves the outcome unknown (ErrUnavailable), and
+// every one of them may then be repeated.
+type Leases interface {
+	// Claim makes the connection the room's streamer: from offline (announced
+	// as streamer.online), inside the window (live.resumed), or in place of an
+	// older connection of the same user, which is no transition. It fails with
+	// ErrConflict while another user holds the room. Claiming again over the
+	// connection that holds the lease changes nothing.
+	Claim(context.Context, Claim) (Claimed, error)
+	// Start begins a broadcast. While one is running it is returned unchanged.
+	Start(context.Context, Hold, Start) (Lease, error)
+	// Update changes the details of the running broadcast. With nothing live,
+	// or nothing changed, it is no transition.
+	Update(context.Context, Hold, Changes) (Lease, error)
+	// End ends the running broadcast, if there is one; the holder stays online.
+	End(context.Context, Hold, Reason) (Lease, error)
+	// Release gives the lease up. A live broadcast then waits for its streamer
+	// if the reason allows it, and ends otherwise. A fence that is not the
+	// holder's gets ErrFenced: the lease is somebody else's by now.
+	Release(context.Context, Hold, Reason) error
+	// Get returns the room's lease as it stands, offline if nobody holds it.
+	Get(ctx context.Context, room string) (Lease, error)
+	// Beat notes that the holders were heard from. Fences that are no longer
+	// the holder's are passed over.
+	Beat(context.Context, []Hold) error
+}
+
+// Log is what the followers of presence read. A partition's transitions are in
+// the order in which they happened; between partitions there is no order.
+type Log interface {
+	// Load returns all leases of the partition that are not offline, and the
+	// position of the last transition that they reflect, in one step.
+	Load(ctx context.Context, partition int) ([]Lease, uint64, error)
+	// Read returns at most max transitions after the position, oldest first,
+	// or ErrTrimmed if some of those are gone.
+	Read(ctx context.Context, partition int, after uint64, max int) ([]Transition, error)
+	// Ack tells that a durable follower has finished with everything up to the
+	// position: the log is kept until all of them have.
+	Ack(ctx context.Context, follower string, partition int, upTo uint64) error
+	// Watch calls wake whenever a partition has news. Calls may be late or
+	// lost, so a follower also polls. wake must not block nor call the store.
+	Watch(wake func(partition int)) (stop func())
+}
+
+// Store keeps leases. Both implementations pass the same suite.
+type Store interface {
+	Leases
+	Log
+	// Sweep ends the broadcasts of a partition whose window has passed, and
+	// says how many. Its clock is the partition's own: see Sweeper.
+	Sweep(ctx context.Context, partition int) (int, error)
+}

@@ -1,0 +1,569 @@
+package presence
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+)
+
+// testStore is what every Store must pass. open returns an empty one whose log
+// is kept for the follower "suite". Windows are short, and whatever needs time
+// waits for a condition, so that it holds under a fake clock and a real one.
+func testStore(t *testing.T, run func(t *testing.T, test func(t *testing.T, s Store))) {
+	for _, test := range []struct {
+		name string
+		do   func(t *testing.T, s Store)
+	}{
+		{"claiming an empty room brings its streamer online", testClaim},
+		{"another user gets a conflict until the room is offline", testConflict},
+		{"claiming again over the same connection changes nothing", testClaimAgain},
+		{"a newer connection takes over without a transition", testTakeover},
+		{"the late cleanup of a replaced connection does nothing", testLateCleanup},
+		{"every write is refused under another fence", testFenced},
+		{"fences only grow", testFencesGrow},
+		{"start, update and end are told in order", testBroadcast},
+		{"starting again returns the running broadcast", testStartAgain},
+		{"ending what is not live changes nothing", testEndAgain},
+		{"an update that changes nothing is no transition", testIdleUpdate},
+		{"a lost connection opens the window", testLost},
+		{"a streamer back inside the window resumes", testResume},
+		{"a streamer not back ends with connection_lost", testNotBack},
+		{"a window of zero ends at once", testNoWindow},
+		{"leaving is final", testLeave},
+		{"being online only, a lost connection ends it", testOnlineLost},
+		{"a swept room is ended once, however many sweep", testSweepOnce},
+		{"takeovers at once have one winner", testTakeoverRace},
+		{"claims of several users at once have one winner", testClaimRace},
+		{"resume and sweep at once agree on one outcome", testResumeSweepRace},
+		{"load and read continue each other", testLoadThenRead},
+		{"the log is kept until its durable follower has read it", testLogKept},
+		{"watchers are woken for the room's partition", testWatch},
+		{"a beat moves last seen, under the right fence only", testBeat},
+	} {
+		t.Run(test.name, func(t *testing.T) { run(t, test.do) })
+	}
+}
+
+var alice, bob = User{ID: "alice", Name: "Alice"}, User{ID: "bob", Name: "Bob"}
+
+const studio = "studio"
+
+// streamer is an actor: a user's connection that holds, or held, a lease.
+type streamer struct {
+	t    *testing.T
+	s    Store
+	hold Hold
+	was  Claimed
+}
+
+func claim(s Store, user User, connection string) (Claimed, error) {
+	return s.Claim(context.Background(), Claim{Room: studio, User: user, Connection: connection, Node: "n1"})
+}
+
+func join(t *testing.T, s Store, user User, connection string) *streamer {
+	t.Helper()
+	claimed, err := claim(s, user, connection)
+	if err != nil {
+		t.Fatalf("%s joins over %s: %v", user.ID, connection, err)
+	}
+	return &streamer{t: t, s: s, hold: Hold{studio, claimed.Lease.Fence}, was: claimed}
+}
+
+func (a *streamer) start(window time.Duration) *Broadcast {
+	a.t.Helper()
+	l, err := a.s.Start(context.Background(), a.hold, Start{Details: Details{Title: "Sketches"}, Window: &window})
+	if err != nil {
+		a.t.Fatalf("start: %v", err)
+	}
+	return l.Broadcast
+}
+
+func (a *streamer) release(why Reason) {
+	a.t.Helper()
+	if err := a.s.Release(context.Background(), a.hold, why); err != nil {
+		a.t.Fatalf("release for %s: %v", why, err)
+	}
+}
+
+func lease(t *testing.T, s Store) Lease {
+	t.Helper()
+	l, err := s.Get(context.Background(), studio)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+func wantState(t *testing.T, s Store, want State) Lease {
+	t.Helper()
+	l := lease(t, s)
+	if l.State != want {
+		t.Fatalf("state is %s, want %s", l.State, want)
+	}
+	return l
+}
+
+// told returns all transitions of the room so far.
+func told(t *testing.T, s Store) []Transition {
+	t.Helper()
+	made, err := s.Read(context.Background(), PartitionOf(studio), 0, 1000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return slices.DeleteFunc(made, func(tr Transition) bool { return tr.Room != studio })
+}
+
+// wantTold compares the transitions so far, each as "kind version reason".
+func wantTold(t *testing.T, s Store, want ...string) {
+	t.Helper()
+	var got []string
+	for _, tr := range told(t, s) {
+		line := string(tr.Kind)
+		if tr.Broadcast != nil {
+			line += fmt.Sprintf(" %d", tr.Broadcast.Version)
+		}
+		if tr.Reason != "" {
+			line += " " + string(tr.Reason)
+		}
+		got = append(got, line)
+	}
+	if !slices.Equal(got, want) {
+		t.Fatalf("told\n\t%q, want\n\t%q", got, want)
+	}
+}
+
+func sweep(t *testing.T, s Store) int {
+	t.Helper()
+	n, err := s.Sweep(context.Background(), PartitionOf(studio))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// eventually waits for a condition, with a deadline.
+func eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("not within 10 s: %s", what)
+		}
+	}
+}
+
+func testClaim(t *testing.T, s Store) {
+	wantState(t, s, StateOffline)
+	join(t, s, alice, "c1")
+	l := wantState(t, s, StateOnline)
+	if l.User != alice || l.Connection != "c1" || l.Node != "n1" || l.LastSeen == 0 {
+		t.Errorf("lease is %+v", l)
+	}
+	wantTold(t, s, "streamer.online")
+	if tr := told(t, s)[0]; tr.User != alice || tr.Seq != 1 || tr.After.State != StateOnline || *tr.After.User != alice {
+		t.Errorf("told %+v", tr)
+	}
+}
+
+func testConflict(t *testing.T, s Store) {
+	a := join(t, s, alice, "c1")
+	refused := func(when string) {
+		t.Helper()
+		if _, err := claim(s, bob, "c2"); !errors.Is(err, ErrConflict) {
+			t.Errorf("while alice is %s, bob gets %v, want a conflict", when, err)
+		}
+	}
+	refused("online")
+	a.start(time.Minute)
+	refused("live")
+	a.release(ReasonConnectionLost)
+	refused("reconnecting")
+	if l := wantState(t, s, StateReconnecting); l.User != alice {
+		t.Errorf("the lease is %s's", l.User.ID)
+	}
+	join(t, s, alice, "c3").release(ReasonLeft)
+	join(t, s, bob, "c4")
+}
+
+func testClaimAgain(t *testing.T, s Store) {
+	a := join(t, s, alice, "c1")
+	again := join(t, s, alice, "c1")
+	if again.hold != a.hold || again.was.Replaced != "" {
+		t.Errorf("claimed again: %+v, at first %+v", again.was, a.was)
+	}
+	wantTold(t, s, "streamer.online")
+}
+
+func testTakeover(t *testing.T, s Store) {
+	old := join(t, s, alice, "c1")
+	b := old.start(time.Minute)
+	young := join(t, s, alice, "c2")
+	if young.was.Replaced != "c1" || young.was.ReplacedNode != "n1" {
+		t.Errorf("replaced %q on %q, want c1 on n1", young.was.Replaced, young.was.ReplacedNode)
+	}
+	if l := wantState(t, s, StateLive); l.Broadcast.ID != b.ID || l.Broadcast.Version != 1 || l.Connection != "c2" {
+		t.Errorf("after the takeover: %+v", l)
+	}
+	wantTold(t, s, "streamer.online", "live.started 1")
+}
+
+func testLateCleanup(t *testing.T, s Store) {
+	old := join(t, s, alice, "c1")
+	old.start(time.Minute)
+	join(t, s, alice, "c2")
+	for _, why := range []Reason{ReasonConnectionLost, ReasonLeft} {
+		if err := s.Release(context.Background(), old.hold, why); !errors.Is(err, ErrFenced) {
+			t.Errorf("the old connection's release for %s: %v, want ErrFenced", why, err)
+		}
+	}
+	wantState(t, s, StateLive)
+	wantTold(t, s, "streamer.online", "live.started 1")
+}
+
+func testFenced(t *testing.T, s Store) {
+	old := join(t, s, alice, "c1")
+	join(t, s, alice, "c2").start(time.Minute)
+	ctx, title := context.Background(), "Stolen"
+	for name, write := range map[string]func(Hold) error{
+		"start":   func(h Hold) error { _, err := s.Start(ctx, h, Start{}); return err },
+		"update":  func(h Hold) error { _, err := s.Update(ctx, h, Changes{Title: &title}); return err },
+		"end":     func(h Hold) error { _, err := s.End(ctx, h, ReasonEndedByStreamer); return err },
+		"release": func(h Hold) error { return s.Release(ctx, h, ReasonLeft) },
+	} {
+		for _, h := range []Hold{old.hold, {studio, 0}, {"nowhere", old.hold.Fence}} {
+			if err := write(h); !errors.Is(err, ErrFenced) {
+				t.Errorf("%s under %+v: %v, want ErrFenced", name, h, err)
+			}
+		}
+	}
+	wantTold(t, s, "streamer.online", "live.started 1")
+}
+
+func testFencesGrow(t *testing.T, s Store) {
+	var last Fence
+	for i := range 5 {
+		a := join(t, s, alice, fmt.Sprint("c", i))
+		if a.hold.Fence <= last {
+			t.Fatalf("fence %d after %d", a.hold.Fence, last)
+		}
+		last = a.hold.Fence
+		if i%2 == 1 {
+			a.release(ReasonLeft) // growing over an empty room too
+		}
+	}
+}
+
+func testBroadcast(t *testing.T, s Store) {
+	a := join(t, s, alice, "c1")
+	b := a.start(time.Minute)
+	if b.ID == "" || b.Title != "Sketches" || b.Version != 1 || b.StartedAt == 0 {
+		t.Errorf("started %+v", b)
+	}
+	title, tags := "Etchings", []string{"ink"}
+	l, err := s.Update(context.Background(), a.hold, Changes{Title: &title, Tags: &tags})
+	if err != nil || l.Broadcast.Title != title || l.Broadcast.ID != b.ID || l.Broadcast.StartedAt != b.StartedAt || !slices.Equal(l.Broadcast.Tags, tags) {
+		t.Errorf("updated to %+v, %v", l.Broadcast, err)
+	}
+	if l, err = s.End(context.Background(), a.hold, ReasonEndedByStreamer); err != nil || l.State != StateOnline || l.Broadcast != nil {
+		t.Errorf("ended: %+v, %v", l, err)
+	}
+	wantTold(t, s, "streamer.online", "live.started 1", "live.updated 2", "live.ended 3 ended_by_streamer")
+	made := told(t, s)
+	if ended := made[3]; ended.Broadcast.ID != b.ID || ended.Broadcast.Title != title || ended.After.State != StateOnline || ended.After.Broadcast != nil {
+		t.Errorf("told of the end: %+v", ended)
+	}
+	if next := a.start(time.Minute); next.ID == b.ID || next.Version != 1 {
+		t.Errorf("the next broadcast is %+v", next)
+	}
+}
+
+func testStartAgain(t *testing.T, s Store) {
+	a := join(t, s, alice, "c1")
+	first := a.start(time.Minute)
+	if again := a.start(time.Second); again.ID != first.ID || again.Version != 1 {
+		t.Errorf("started again: %+v, running %+v", again, first)
+	}
+	wantTold(t, s, "streamer.online", "live.started 1")
+}
+
+func testEndAgain(t *testing.T, s Store) {
+	a := join(t, s, alice, "c1")
+	if l, err := s.End(context.Background(), a.hold, ReasonEndedByStreamer); err != nil || l.State != StateOnline {
+		t.Errorf("ending nothing: %+v, %v", l, err)
+	}
+	wantTold(t, s, "streamer.online")
+}
+
+func testIdleUpdate(t *testing.T, s Store) {
+	a := join(t, s, alice, "c1")
+	title := "Sketches"
+	if l, err := s.Update(context.Background(), a.hold, Changes{Title: &title}); err != nil || l.Broadcast != nil {
+		t.Errorf("updating while only online: %+v, %v", l, err)
+	}
+	a.start(time.Minute)
+	if l, err := s.Update(context.Background(), a.hold, Changes{Title: &title}); err != nil || l.Broadcast.Version != 1 {
+		t.Errorf("updating to the same: %+v, %v", l, err)
+	}
+	wantTold(t, s, "streamer.online", "live.started 1")
+}
+
+func testLost(t *testing.T, s Store) {
+	a := join(t, s, alice, "c1")
+	b := a.start(time.Minute)
+	before := time.Now()
+	a.release(ReasonConnectionLost)
+	l := wantState(t, s, StateReconnecting)
+	if l.Broadcast.ID != b.ID || l.Connection != "" || l.Reason != ReasonConnectionLost {
+		t.Errorf("reconnecting: %+v", l)
+	}
+	wantTold(t, s, "streamer.online", "live.started 1", "live.reconnecting 2 connection_lost")
+	until := told(t, s)[2].Until.Time()
+	if d := until.Sub(before); d < 59*time.Second || d > 62*time.Second {
+		t.Errorf("the window ends %s after the loss, want a minute", d)
+	}
+	if n := sweep(t, s); n != 0 {
+		t.Errorf("a sweep inside the window ended %d", n)
+	}
+	if err := s.Release(context.Background(), a.hold, ReasonConnectionLost); !errors.Is(err, ErrFenced) {
+		t.Errorf("releasing twice: %v, want ErrFenced", err)
+	}
+}
+
+func testResume(t *testing.T, s Store) {
+	a := join(t, s, alice, "c1")
+	b := a.start(time.Minute)
+	a.release(ReasonConnectionLost)
+	back := join(t, s, alice, "c2")
+	if back.was.Replaced != "" || back.was.Lease.State != StateLive || back.was.Lease.Broadcast.ID != b.ID {
+		t.Errorf("back with %+v", back.was)
+	}
+	wantTold(t, s, "streamer.online", "live.started 1", "live.reconnecting 2 connection_lost", "live.resumed 3")
+	if n := sweep(t, s); n != 0 {
+		t.Errorf("a sweep after the return ended %d", n)
+	}
+	back.release(ReasonConnectionLost) // and the window opens anew
+	if n := sweep(t, s); n != 0 {
+		t.Errorf("a sweep inside the second window ended %d", n)
+	}
+	wantState(t, s, StateReconnecting)
+}
+
+func testNotBack(t *testing.T, s Store) {
+	a := join(t, s, alice, "c1")
+	const window = 300 * time.Millisecond
+	a.start(window)
+	lost := time.Now()
+	a.release(ReasonConnectionLost)
+	eventually(t, "the broadcast ends", func() bool { return sweep(t, s) > 0 })
+	if took := time.Since(lost); took < window {
+		t.Errorf("ended after %s, before the window of %s had passed", took, window)
+	}
+	wantState(t, s, StateOffline)
+	wantTold(t, s, "streamer.online", "live.started 1", "live.reconnecting 2 connection_lost",
+		"live.ended 3 connection_lost", "streamer.offline")
+	if _, err := claim(s, bob, "c2"); err != nil {
+		t.Errorf("bob can't have the empty room: %v", err)
+	}
+}
+
+func testNoWindow(t *testing.T, s Store) {
+	a := join(t, s, alice, "c1")
+	a.start(0)
+	a.release(ReasonConnectionLost)
+	wantState(t, s, StateOffline)
+	wantTold(t, s, "streamer.online", "live.started 1", "live.ended 2 connection_lost", "streamer.offline")
+}
+
+func testLeave(t *testing.T, s Store) {
+	a := join(t, s, alice, "c1")
+	a.start(time.Minute)
+	a.release(ReasonLeft)
+	wantState(t, s, StateOffline)
+	wantTold(t, s, "streamer.online", "live.started 1", "live.ended 2 left", "streamer.offline")
+}
+
+func testOnlineLost(t *testing.T, s Store) {
+	join(t, s, alice, "c1").release(ReasonConnectionLost)
+	wantState(t, s, StateOffline)
+	wantTold(t, s, "streamer.online", "streamer.offline")
+}
+
+func testSweepOnce(t *testing.T, s Store) {
+	a := join(t, s, alice, "c1")
+	a.start(time.Millisecond)
+	a.release(ReasonConnectionLost)
+	time.Sleep(10 * time.Millisecond) // past the window, before any sweep
+	sweep(t, s)                       // moves the partition's clock
+	var sweepers sync.WaitGroup
+	for range 8 {
+		sweepers.Go(func() { _, _ = s.Sweep(context.Background(), PartitionOf(studio)) })
+	}
+	sweepers.Wait()
+	eventually(t, "the broadcast ends", func() bool { sweep(t, s); return lease(t, s).State == StateOffline })
+	wantTold(t, s, "streamer.online", "live.started 1", "live.reconnecting 2 connection_lost",
+		"live.ended 3 connection_lost", "streamer.offline")
+}
+
+func testTakeoverRace(t *testing.T, s Store) {
+	first := join(t, s, alice, "c0")
+	first.start(time.Minute)
+	var claims sync.WaitGroup
+	claimed := make([]Claimed, 8)
+	for i := range claimed {
+		claims.Go(func() { claimed[i], _ = claim(s, alice, fmt.Sprint("c", i+1)) })
+	}
+	claims.Wait()
+	holder, replaced := lease(t, s), map[string]int{}
+	for _, c := range claimed {
+		replaced[c.Replaced]++
+		if c.Lease.Fence > holder.Fence {
+			t.Errorf("fence %d was given, but the holder has %d", c.Lease.Fence, holder.Fence)
+		}
+	}
+	if len(replaced) != len(claimed) || replaced[holder.Connection] != 0 {
+		t.Errorf("each takeover must replace another connection, the holder %s none: %v", holder.Connection, replaced)
+	}
+	wantTold(t, s, "streamer.online", "live.started 1")
+}
+
+func testClaimRace(t *testing.T, s Store) {
+	var claims sync.WaitGroup
+	errs := make([]error, 8)
+	for i := range errs {
+		claims.Go(func() { _, errs[i] = claim(s, User{ID: fmt.Sprint("user", i)}, fmt.Sprint("c", i)) })
+	}
+	claims.Wait()
+	won := 0
+	for i, err := range errs {
+		switch {
+		case err == nil:
+			won++
+		case !errors.Is(err, ErrConflict):
+			t.Errorf("user%d: %v", i, err)
+		}
+	}
+	if won != 1 {
+		t.Errorf("%d users hold the room", won)
+	}
+	wantTold(t, s, "streamer.online")
+}
+
+func testResumeSweepRace(t *testing.T, s Store) {
+	for range 20 {
+		from := len(told(t, s))
+		a := join(t, s, alice, "c1")
+		a.start(time.Millisecond)
+		a.release(ReasonConnectionLost)
+		time.Sleep(2 * time.Millisecond) // past the window: either may win
+		var both sync.WaitGroup
+		both.Go(func() { _, _ = s.Sweep(context.Background(), PartitionOf(studio)) })
+		both.Go(func() { _, _ = claim(s, alice, "c2") })
+		both.Wait()
+		var kinds []Kind
+		for _, tr := range told(t, s)[from:] {
+			kinds = append(kinds, tr.Kind)
+		}
+		resumed := []Kind{StreamerOnline, LiveStarted, LiveReconnecting, LiveResumed}
+		ended := []Kind{StreamerOnline, LiveStarted, LiveReconnecting, LiveEnded, StreamerOffline, StreamerOnline}
+		if !slices.Equal(kinds, resumed) && !slices.Equal(kinds, ended) {
+			t.Fatalf("told %v", kinds)
+		}
+		if err := s.Release(context.Background(), Hold{studio, lease(t, s).Fence}, ReasonLeft); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func testLoadThenRead(t *testing.T, s Store) {
+	ctx, p := context.Background(), PartitionOf(studio)
+	a := join(t, s, alice, "c1")
+	b := a.start(time.Minute)
+	leases, seq, err := s.Load(ctx, p)
+	if err != nil || len(leases) != 1 || leases[0].State != StateLive || leases[0].Broadcast.ID != b.ID || seq != 2 {
+		t.Fatalf("loaded %+v up to %d, %v", leases, seq, err)
+	}
+	a.release(ReasonLeft)
+	made, err := s.Read(ctx, p, seq, 100)
+	if err != nil || len(made) != 2 || made[0].Kind != LiveEnded || made[0].Seq != 3 || made[1].Kind != StreamerOffline {
+		t.Fatalf("read %+v, %v", made, err)
+	}
+	if made, err = s.Read(ctx, p, 0, 1); err != nil || len(made) != 1 || made[0].Seq != 1 {
+		t.Fatalf("read one: %+v, %v", made, err)
+	}
+	if leases, seq, err = s.Load(ctx, p); err != nil || len(leases) != 0 || seq != 4 {
+		t.Fatalf("loaded at the end: %+v up to %d, %v", leases, seq, err)
+	}
+}
+
+func testLogKept(t *testing.T, s Store) {
+	ctx, p := context.Background(), PartitionOf(studio)
+	a := join(t, s, alice, "c1")
+	churn := func() {
+		for range 3 * keptBehind {
+			a.start(time.Minute)
+			if _, err := s.End(ctx, a.hold, ReasonEndedByStreamer); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	churn()
+	if _, err := s.Read(ctx, p, 0, 1); err != nil {
+		t.Fatalf("the log was trimmed past a follower that has read nothing: %v", err)
+	}
+	_, last, err := s.Load(ctx, p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Ack(ctx, "suite", p, last); err != nil {
+		t.Fatal(err)
+	}
+	churn()
+	if _, err := s.Read(ctx, p, last, 1); err != nil {
+		t.Errorf("the log was trimmed past its follower: %v", err)
+	}
+	if _, err := s.Read(ctx, p, 0, 1); !errors.Is(err, ErrTrimmed) {
+		t.Errorf("reading what all have finished with: %v, want ErrTrimmed", err)
+	}
+}
+
+func testWatch(t *testing.T, s Store) {
+	woken := make(chan int, 16)
+	stop := s.Watch(func(p int) { woken <- p })
+	a := join(t, s, alice, "c1")
+	select {
+	case p := <-woken:
+		if p != PartitionOf(studio) {
+			t.Errorf("woken for partition %d, want %d", p, PartitionOf(studio))
+		}
+	case <-time.After(10 * time.Second):
+		t.Fatal("not woken")
+	}
+	stop()
+	a.release(ReasonLeft)
+	if len(woken) > 0 {
+		t.Error("woken after stop")
+	}
+}
+
+func testBeat(t *testing.T, s Store) {
+	old := join(t, s, alice, "c1")
+	young := join(t, s, alice, "c2")
+	before := lease(t, s).LastSeen
+	time.Sleep(20 * time.Millisecond)
+	beat := func(h Hold) Millis {
+		if err := s.Beat(context.Background(), []Hold{h}); err != nil {
+			t.Fatal(err)
+		}
+		return lease(t, s).LastSeen
+	}
+	if seen := beat(old.hold); seen != before {
+		t.Errorf("a replaced holder's beat moved last seen from %d to %d", before, seen)
+	}
+	if seen := beat(young.hold); seen <= before {
+		t.Errorf("the holder's beat left last seen at %d", seen)
+	}
+	wantTold(t, s, "streamer.online")
+}

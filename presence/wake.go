@@ -1,0 +1,55 @@
+package presence
+
+import (
+	"context"
+	"sync/atomic"
+	"time"
+)
+
+// pollEvery is the backstop for wake-ups that were late or lost.
+const pollEvery = 5 * time.Second
+
+// allPartitions has a bit for each.
+const allPartitions = ^uint64(0)
+
+// EachNews calls read whenever a partition of the log may have news, at once
+// for every partition and again at each poll, until the context ends. It calls
+// from this goroutine alone; wake-ups that come meanwhile are joined. read is
+// told whether this round goes over all partitions.
+func EachNews(ctx context.Context, log Log, read func(ctx context.Context, partitions []int, all bool)) {
+	var dirty atomic.Uint64
+	wakeUp := make(chan struct{}, 1) // never closed: a watcher may still call after stop
+	stop := log.Watch(func(partition int) {
+		dirty.Or(1 << partition)
+		select {
+		case wakeUp <- struct{}{}:
+		default: // awake already, and about to look at dirty
+		}
+	})
+	defer stop()
+	poll := time.NewTicker(pollEvery)
+	defer poll.Stop()
+	dirty.Store(allPartitions)
+	for {
+		if bits := dirty.Swap(0); bits != 0 {
+			read(ctx, partitionsIn(bits), bits == allPartitions)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-wakeUp:
+		case <-poll.C:
+			dirty.Store(allPartitions)
+		}
+	}
+}
+
+func partitionsIn(bits uint64) []int {
+	var partitions []int
+	for p := range Partitions {
+		if bits&(1<<p) != 0 {
+			partitions = append(partitions, p)
+		}
+	}
+	return partitions
+}
