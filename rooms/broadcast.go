@@ -1,0 +1,90 @@
+package rooms
+
+import (
+	"context"
+
+	"github.com/tallylight/tallylight/auth"
+	"github.com/tallylight/tallylight/presence"
+)
+
+// Start begins the session's broadcast in the room. ErrNotJoined if it is not
+// a member, ErrRole if not as streamer, presence.ErrFenced if a newer
+// connection took over. It may block on the store, like all in this file.
+func (h *Hub) Start(ctx context.Context, s Session, name string, start presence.Start) (*presence.Broadcast, error) {
+	return h.onLease(ctx, s, name, func(hold presence.Hold) (presence.Lease, error) {
+		return h.cfg.Store.Start(ctx, hold, start)
+	})
+}
+
+// Update changes the details of the session's broadcast. The broadcast is nil
+// if none is running.
+func (h *Hub) Update(ctx context.Context, s Session, name string, c presence.Changes) (*presence.Broadcast, error) {
+	return h.onLease(ctx, s, name, func(hold presence.Hold) (presence.Lease, error) {
+		return h.cfg.Store.Update(ctx, hold, c)
+	})
+}
+
+// End ends the session's broadcast; with none running it does nothing.
+func (h *Hub) End(ctx context.Context, s Session, name string) error {
+	_, err := h.onLease(ctx, s, name, func(hold presence.Hold) (presence.Lease, error) {
+		return h.cfg.Store.End(ctx, hold, presence.ReasonEndedByStreamer)
+	})
+	return err
+}
+
+// onLease does something with the lease that the session holds.
+func (h *Hub) onLease(ctx context.Context, s Session, name string, do func(presence.Hold) (presence.Lease, error)) (*presence.Broadcast, error) {
+	hold, err := h.holdOf(s, name)
+	if err != nil {
+		return nil, err
+	}
+	lease, err := do(hold)
+	if err != nil {
+		return nil, err
+	}
+	h.apply(ctx, presence.PartitionOf(name))
+	return lease.Broadcast, nil
+}
+
+func (h *Hub) holdOf(s Session, name string) (presence.Hold, error) {
+	r := h.find(name)
+	if r == nil {
+		return presence.Hold{}, ErrNotJoined
+	}
+	m := r.member(s.Connection())
+	switch {
+	case m == nil:
+		return presence.Hold{}, ErrNotJoined
+	case m.role != auth.RoleStreamer:
+		return presence.Hold{}, ErrRole
+	}
+	return m.hold(name), nil
+}
+
+// Beat notes that the streamer of a room was heard from. Beats are passed to
+// the store together, once a second. It does not block.
+func (h *Hub) Beat(s Session, name string) {
+	hold, err := h.holdOf(s, name)
+	if err != nil {
+		return // no longer theirs: nothing to keep alive
+	}
+	h.beatMu.Lock()
+	defer h.beatMu.Unlock()
+	h.beaten[hold] = struct{}{}
+}
+
+func (h *Hub) passBeats(ctx context.Context) {
+	h.beatMu.Lock()
+	holds := make([]presence.Hold, 0, len(h.beaten))
+	for hold := range h.beaten {
+		holds = append(holds, hold)
+	}
+	clear(h.beaten)
+	h.beatMu.Unlock()
+	if len(holds) == 0 {
+		return
+	}
+	if err := h.cfg.Store.Beat(ctx, holds); err != nil && ctx.Err() == nil {
+		h.cfg.Logger.Warn("rooms: heartbeats did not reach the store; the next ones will do", "leases", len(holds), "error", err)
+	}
+}

@@ -1,0 +1,271 @@
+package rooms
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/tallylight/tallylight/auth"
+	"github.com/tallylight/tallylight/presence"
+)
+
+// Config is what a Hub is made of. All fields are required.
+type Config struct {
+	Node      string // this node's id, new at every start
+	Store     presence.Store
+	Relay     Relay
+	Directory *presence.Directory
+	Logger    *slog.Logger
+}
+
+// Hub is a node's part in all rooms: it knows the sessions of this node and
+// keeps a replica of each room that one of them has joined.
+type Hub struct {
+	cfg Config
+
+	mu       sync.Mutex
+	rooms    map[string]*room
+	sessions map[string]Session
+
+	countMu sync.Mutex
+	counted map[string]struct{} // rooms whose viewers may have changed
+
+	beatMu sync.Mutex
+	beaten map[presence.Hold]struct{} // leases whose holder was heard from
+}
+
+var _ Sink = (*Hub)(nil)
+
+// NewHub returns the node's hub and attaches it to its relay.
+func NewHub(cfg Config) *Hub {
+	h := &Hub{
+		cfg:      cfg,
+		rooms:    make(map[string]*room),
+		sessions: make(map[string]Session),
+		counted:  make(map[string]struct{}),
+		beaten:   make(map[presence.Hold]struct{}),
+	}
+	cfg.Relay.Attach(h)
+	return h
+}
+
+// Run applies transitions to rooms, tells viewer counts and passes heartbeats
+// on, until the context ends.
+func (h *Hub) Run(ctx context.Context) {
+	var running sync.WaitGroup
+	running.Go(func() { presence.EachNews(ctx, h.cfg.Store, h.applyAll) })
+	running.Go(func() { h.everySecond(ctx) })
+	running.Wait()
+}
+
+func (h *Hub) everySecond(ctx context.Context) {
+	tick := time.NewTicker(viewersEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case now := <-tick.C:
+			h.tellAllViewers(ctx, now)
+			h.passBeats(ctx)
+		}
+	}
+}
+
+// Register makes the session reachable for commands. It must be unregistered
+// once it has left all rooms.
+func (h *Hub) Register(s Session) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.sessions[s.Connection()] = s
+}
+
+// Unregister ends what Register began.
+func (h *Hub) Unregister(s Session) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	delete(h.sessions, s.Connection())
+}
+
+// Command implements Sink.
+func (h *Hub) Command(c Command) {
+	if c.Node != "" && c.Node != h.cfg.Node {
+		return
+	}
+	h.mu.Lock()
+	s := h.sessions[c.Connection]
+	h.mu.Unlock()
+	if s != nil {
+		s.Cut(c.Cut)
+	}
+}
+
+// Join makes the session a member and queues its Joined. A streamer claims the
+// room's lease first: presence.ErrConflict if another user holds it. Joining
+// again in the same role asks for a fresh snapshot; in another role it is
+// ErrRole. Calls for one session must not overlap. It may block on the store.
+func (h *Hub) Join(ctx context.Context, s Session, j Join) error {
+	r, err := h.acquire(ctx, j.Room)
+	if err != nil {
+		return err
+	}
+	m := r.member(s.Connection())
+	if m != nil && m.role != j.Role {
+		h.release(r)
+		return ErrRole
+	}
+	if m == nil {
+		if m, err = h.newMember(ctx, s, j); err != nil {
+			h.release(r)
+			return err
+		}
+	}
+	if !r.enrol(m, j) {
+		h.release(r) // a member already has its reference
+	}
+	h.recount(j.Room)
+	return nil
+}
+
+func (h *Hub) newMember(ctx context.Context, s Session, j Join) (*member, error) {
+	m := &member{session: s, role: j.Role}
+	if j.Role != auth.RoleStreamer {
+		return m, nil
+	}
+	claimed, err := h.cfg.Store.Claim(ctx, presence.Claim{
+		Room: j.Room, User: s.User(), Connection: s.Connection(), Node: h.cfg.Node,
+	})
+	if err != nil {
+		return nil, err
+	}
+	m.fence = claimed.Lease.Fence
+	// The snapshot that follows should already show the streamer as they are
+	// now. If this fails, the log's follower tells the room a little later.
+	h.apply(ctx, presence.PartitionOf(j.Room))
+	if claimed.Replaced != "" {
+		h.cutReplaced(ctx, claimed)
+	}
+	return m, nil
+}
+
+// cutReplaced closes the older connection. Its fence is void whatever happens
+// to the command.
+func (h *Hub) cutReplaced(ctx context.Context, c presence.Claimed) {
+	err := h.cfg.Relay.Command(ctx, Command{Node: c.ReplacedNode, Connection: c.Replaced, Cut: CutReplaced})
+	if err != nil {
+		h.cfg.Logger.Warn("rooms: the replaced connection was not told", "connection", c.Replaced, "error", err)
+	}
+}
+
+// Leave takes the session out of the room; a streamer's lease is released for
+// the reason. ErrNotJoined if it is not a member. It may block on the store,
+// but the session is out of the room before that.
+func (h *Hub) Leave(ctx context.Context, s Session, name string, why presence.Reason) error {
+	r := h.find(name)
+	if r == nil {
+		return ErrNotJoined
+	}
+	m := r.remove(s.Connection())
+	if m == nil {
+		return ErrNotJoined
+	}
+	h.recount(name)
+	h.release(r)
+	if m.role != auth.RoleStreamer {
+		return nil
+	}
+	err := h.cfg.Store.Release(ctx, m.hold(name), why)
+	if errors.Is(err, presence.ErrFenced) {
+		return nil // a newer connection holds the lease: it is not ours to end
+	}
+	if err != nil {
+		return err
+	}
+	h.apply(ctx, presence.PartitionOf(name))
+	return nil
+}
+
+// Publish says something in a room. The caller has checked who may, and the
+// data with Check. It may block on the store.
+func (h *Hub) Publish(ctx context.Context, p Publication) (Position, error) {
+	return h.cfg.Relay.Publish(ctx, p)
+}
+
+// Viewers returns how many connections view the room, as far as known here.
+func (h *Hub) Viewers(name string) int {
+	r := h.find(name)
+	if r == nil {
+		return 0
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.viewers.total()
+}
+
+// acquire returns the node's replica of the room, subscribed, with a reference
+// that must be released.
+func (h *Hub) acquire(ctx context.Context, name string) (*room, error) {
+	h.mu.Lock()
+	r := h.rooms[name]
+	first := r == nil
+	if first {
+		r = newRoom(name)
+		h.rooms[name] = r
+	}
+	r.refs++
+	h.mu.Unlock()
+	if first {
+		// Others wait for this one: it must not end because its asker went.
+		r.failed = h.cfg.Relay.Subscribe(context.WithoutCancel(ctx), name, r)
+		close(r.subscribed)
+	}
+	select {
+	case <-r.subscribed:
+	case <-ctx.Done():
+		h.release(r)
+		return nil, ctx.Err()
+	}
+	if r.failed != nil {
+		h.release(r)
+		return nil, fmt.Errorf("subscribing to room %q: %w", name, r.failed)
+	}
+	return r, nil
+}
+
+// release gives a reference back. With the last one the replica goes: a later
+// join makes a new one with a subscription of its own and inherits nothing.
+func (h *Hub) release(r *room) {
+	h.mu.Lock()
+	r.refs--
+	last := r.refs == 0
+	if last {
+		delete(h.rooms, r.name)
+	}
+	h.mu.Unlock()
+	if last {
+		h.cfg.Relay.Unsubscribe(r.name, r)
+	}
+}
+
+// find returns the replica of a room that has members here, or nil.
+func (h *Hub) find(name string) *room {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.rooms[name]
+}
+
+// applyAll moves transitions of these partitions into their rooms.
+func (h *Hub) applyAll(ctx context.Context, partitions []int, _ bool) {
+	for _, p := range partitions {
+		h.apply(ctx, p)
+	}
+}
+
+func (h *Hub) apply(ctx context.Context, partition int) {
+	if err := h.cfg.Relay.Apply(ctx, partition); err != nil && ctx.Err() == nil {
+		h.cfg.Logger.Warn("rooms: applying transitions failed; it is tried again", "partition", partition, "error", err)
+	}
+}

@@ -1,0 +1,112 @@
+package rooms
+
+import (
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/tallylight/tallylight/auth"
+	"github.com/tallylight/tallylight/presence"
+)
+
+// room is this node's replica of a room that has members here.
+type room struct {
+	name string
+	// refs counts members and joins under way. Hub.mu guards it.
+	refs int
+	// subscribed is closed when subscribing has ended; failed is set before.
+	subscribed chan struct{}
+	failed     error
+
+	mu      sync.Mutex
+	log     eventLog
+	view    presence.View
+	members map[string]*member // by connection
+	viewers viewerCount
+}
+
+var _ Receiver = (*room)(nil)
+
+func newRoom(name string) *room {
+	return &room{name: name, subscribed: make(chan struct{}), view: presence.Offline, members: make(map[string]*member)}
+}
+
+// Reset implements Receiver.
+func (r *room) Reset(s Snapshot) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.log = eventLog{epoch: s.Epoch, offset: s.Offset, events: s.Events}
+	r.view = s.View
+	for _, m := range r.members {
+		m.session.Joined(r.snapshotLocked(m.role, Join{}, time.Now()))
+	}
+}
+
+// Deliver implements Receiver.
+func (r *room) Deliver(e *Event) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.log.append(e)
+	if e.After != nil {
+		r.view = *e.After
+	}
+	r.sendLocked(e.Message())
+}
+
+func (r *room) sendLocked(message []byte) {
+	for _, m := range r.members {
+		m.session.Send(message)
+	}
+}
+
+// enrol makes the session a member and queues its snapshot, in one step: what
+// is delivered from here on comes after the snapshot's position.
+func (r *room) enrol(m *member, j Join) (first bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	_, again := r.members[m.session.Connection()]
+	r.members[m.session.Connection()] = m
+	if !again {
+		r.viewers.add(m.role, 1)
+	}
+	m.session.Joined(r.snapshotLocked(m.role, j, time.Now()))
+	return !again
+}
+
+// remove takes a member out; nothing is delivered to it afterwards.
+func (r *room) remove(connection string) *member {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	m := r.members[connection]
+	if m != nil {
+		delete(r.members, connection)
+		r.viewers.add(m.role, -1)
+	}
+	return m
+}
+
+func (r *room) member(connection string) *member {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.members[connection]
+}
+
+func (r *room) snapshotLocked(role auth.Role, j Join, now time.Time) Joined {
+	joined := Joined{
+		Request:     j.Request,
+		Room:        r.name,
+		Role:        role,
+		Position:    r.log.position(),
+		Streamer:    r.view,
+		Connections: r.viewers.total(),
+	}
+	if j.Since != nil {
+		missed, ok := r.log.since(*j.Since, now)
+		if ok && sizeOf(missed) <= MaxRecovered {
+			joined.Recovered, joined.Events = true, slices.Clone(missed)
+			return joined
+		}
+	}
+	joined.Chat = r.log.chat(SnapshotChat, MaxSnapshotChat, now)
+	return joined
+}

@@ -1,0 +1,108 @@
+// Package rooms carries what the people around a live stream say to each
+// other: who is a member of a room, what happens in it, and in which order.
+//
+// # What is promised
+//
+// Every event of a room has a position: an epoch and an offset that grows by
+// one. It gets the position in the same step in which it is logged and
+// published, so all members on all nodes see the same events in the same
+// order. A member receives events in order, without gaps and without repeats,
+// beginning right after the snapshot that its Joined carries: snapshot and
+// enrolment are one step. A member that was away names the last position it
+// saw and gets what it missed, if that can still be proven; otherwise the
+// snapshot is the truth.
+//
+// # Who does what
+//
+// A Relay positions, keeps and distributes events. The Hub of each node holds
+// a replica of every room that has members there (room), so that joining costs
+// the relay nothing, and delivers to the sessions. What happens to the
+// streamer's lease reaches a room through the log of package presence alone:
+// Relay.Apply moves transitions into the rooms' own logs.
+//
+// # Locks
+//
+// In this order, each released before the one on its left: a relay's lock of a
+// room, room.mu, a session's queue. Hub.mu is never held together with any.
+package rooms
+
+import (
+	"encoding/json"
+	"errors"
+	"time"
+
+	"github.com/tallylight/tallylight/auth"
+	"github.com/tallylight/tallylight/presence"
+)
+
+// Limits of what a room keeps and says.
+const (
+	// LogEvents and LogAge: an event is gone when it is not among the last so
+	// many, or is older.
+	LogEvents = 256
+	LogAge    = 10 * time.Minute
+	// SnapshotChat is how many chat events a member gets that could not, or did
+	// not want to, recover.
+	SnapshotChat = 50
+	// MaxRecovered is how many bytes of missed events are replayed: half of
+	// what may wait for a connection. Who missed more gets the snapshot.
+	MaxRecovered = 128 << 10
+	// MaxSnapshotChat is how many bytes of chat the snapshot carries.
+	MaxSnapshotChat = 64 << 10
+)
+
+// Position is where an event stands in its room.
+type Position struct {
+	Epoch  string `json:"epoch"`
+	Offset int64  `json:"offset"`
+}
+
+// Sender is who said something, as the others may know them.
+type Sender struct {
+	ID   string    `json:"id"` // the user, not the connection
+	Name string    `json:"name,omitempty"`
+	Role auth.Role `json:"role"`
+}
+
+// Event is something that happened in a room. It is immutable.
+type Event struct {
+	Position
+	Room string
+	Name string
+	From *Sender // nil when the service itself says it
+	At   presence.Millis
+	Data json.RawMessage
+	// After is the view of the room's streamer from this event on, or nil if
+	// the event says nothing of them.
+	After *presence.View
+
+	message []byte
+}
+
+// Message returns the event as members receive it, encoded once however many
+// there are. It must not be modified.
+func (e *Event) Message() []byte { return e.message }
+
+// Command reaches sessions wherever they are connected.
+type Command struct {
+	Node       string // which node's session; empty: all nodes
+	Connection string // which connection
+	Cut        Cut
+}
+
+// Cut says why a session is ended from outside. The front door turns it into a
+// close code.
+type Cut string
+
+// CutReplaced: a newer connection of the same streamer holds the room.
+const CutReplaced Cut = "replaced"
+
+// Errors that tell a front door what to answer.
+var (
+	// ErrNotJoined: the connection is not a member of the room.
+	ErrNotJoined = errors.New("the connection has not joined this room")
+	// ErrRole: the connection is a member in another role.
+	ErrRole = errors.New("the connection joined this room in another role")
+	// ErrKeyReused: the idempotency key was used for another publication.
+	ErrKeyReused = errors.New("the idempotency key was used for another event")
+)

@@ -1,0 +1,60 @@
+package rooms
+
+import (
+	"github.com/tallylight/tallylight/auth"
+	"github.com/tallylight/tallylight/presence"
+)
+
+// Session is a connection as rooms see it: the front door implements it.
+// No method may block or call the hub; all may be called after the connection
+// has ended, and then do nothing.
+type Session interface {
+	// Connection returns the connection's id, unique over all nodes and time.
+	Connection() string
+	// User returns whose connection it is.
+	User() presence.User
+	// Send queues an encoded message behind those sent before.
+	Send(message []byte)
+	// Joined queues the answer to a join, or a fresh snapshot for a member
+	// whose replica had a gap that could not be filled.
+	Joined(Joined)
+	// Cut ends the connection for the given reason.
+	Cut(Cut)
+}
+
+// Join is what a connection asks for.
+type Join struct {
+	Room string
+	Role auth.Role
+	// Since is the last position that the client saw, or nil.
+	Since *Position
+	// Request is handed back in Joined.
+	Request string
+}
+
+// Joined is the state of a room at the moment of joining. All events after
+// Position follow.
+type Joined struct {
+	Request string // empty for a fresh snapshot that nobody asked for
+	Room    string
+	Role    auth.Role
+	Position
+	// Recovered: Events are all that happened since Join.Since. Otherwise Chat
+	// holds the last lines, and what is older than Position is only in Streamer.
+	Recovered   bool
+	Events      []*Event
+	Chat        []*Event
+	Streamer    presence.View
+	Connections int // viewers, this connection included if it is one
+}
+
+// member is a session in a room. It is immutable.
+type member struct {
+	session Session
+	role    auth.Role
+	fence   presence.Fence // streamers: under which the lease is held
+}
+
+func (m *member) hold(room string) presence.Hold {
+	return presence.Hold{Room: room, Fence: m.fence}
+}

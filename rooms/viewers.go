@@ -1,0 +1,90 @@
+package rooms
+
+import (
+	"context"
+	"time"
+
+	"github.com/tallylight/tallylight/auth"
+)
+
+// How often a room is told how many are watching. In a big room the exact
+// number matters less than the messages it takes to tell everybody.
+const (
+	viewersEvery    = time.Second
+	viewersEveryBig = 5 * time.Second
+	bigRoom         = 1000
+)
+
+// viewerCount counts the connections that view a room. room.mu guards it.
+type viewerCount struct {
+	here   int // on this node, always exact
+	others int // on the other nodes, as far as they have told
+	told   int // what members were last told
+	at     time.Time
+}
+
+func (c *viewerCount) add(role auth.Role, n int) {
+	if role == auth.RoleViewer {
+		c.here += n
+	}
+}
+
+func (c *viewerCount) total() int { return c.here + c.others }
+
+// due reports whether members should be told now.
+func (c *viewerCount) due(now time.Time) bool {
+	return c.total() != c.told && (c.total() <= bigRoom || now.Sub(c.at) >= viewersEveryBig)
+}
+
+// tellViewers tells the members how many are watching, if it is time to. It
+// returns the number on this node and in all, and whether there is more to
+// tell later.
+func (r *room) tellViewers(now time.Time) (here, total int, later bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	c := &r.viewers
+	if c.due(now) {
+		c.told, c.at = c.total(), now
+		r.sendLocked(mustMarshal(ViewersMessage{Type: "viewers", Room: r.name, Connections: c.told}))
+	}
+	return c.here, c.total(), c.told != c.total()
+}
+
+// OtherViewers implements Sink.
+func (h *Hub) OtherViewers(name string, viewers int) {
+	if r := h.find(name); r != nil {
+		r.mu.Lock()
+		r.viewers.others = viewers
+		r.mu.Unlock()
+	}
+	h.recount(name)
+}
+
+// recount notes that the room's number of viewers may have changed.
+func (h *Hub) recount(name string) {
+	h.countMu.Lock()
+	defer h.countMu.Unlock()
+	h.counted[name] = struct{}{}
+}
+
+// tellAllViewers goes over the rooms whose number changed since it last did.
+func (h *Hub) tellAllViewers(ctx context.Context, now time.Time) {
+	h.countMu.Lock()
+	counted := h.counted
+	h.counted = make(map[string]struct{})
+	h.countMu.Unlock()
+	for name := range counted {
+		here, total := 0, 0
+		if r := h.find(name); r != nil {
+			var later bool
+			if here, total, later = r.tellViewers(now); later {
+				h.recount(name)
+			}
+		}
+		h.cfg.Directory.SetViewers(name, total)
+		if err := h.cfg.Relay.ReportViewers(ctx, name, here); err != nil && ctx.Err() == nil {
+			h.cfg.Logger.Warn("rooms: reporting viewers failed; it is tried again", "room", name, "error", err)
+			h.recount(name)
+		}
+	}
+}

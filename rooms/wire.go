@@ -1,0 +1,71 @@
+package rooms
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"github.com/tallylight/tallylight/presence"
+)
+
+// The messages in this file go to many connections at once and are therefore
+// encoded here, once, and not by each session. signalling/PROTOCOL.md
+// describes them.
+
+// EventMessage is an event on the wire.
+type EventMessage struct {
+	Type string `json:"type"` // "event"
+	Room string `json:"room"`
+	Position
+	Event string          `json:"event"`
+	From  *Sender         `json:"from,omitempty"`
+	At    presence.Millis `json:"at"`
+	Data  json.RawMessage `json:"data"`
+}
+
+// ViewersMessage tells how many connections view a room.
+type ViewersMessage struct {
+	Type        string `json:"type"` // "viewers"
+	Room        string `json:"room"`
+	Connections int    `json:"connections"`
+}
+
+// UserData is the data of streamer.online and streamer.offline.
+type UserData struct {
+	User presence.User `json:"user"`
+}
+
+// BroadcastData is the data of every live.* event.
+type BroadcastData struct {
+	Broadcast *presence.Broadcast `json:"broadcast"`
+	Reason    presence.Reason     `json:"reason,omitempty"`
+	Until     presence.Millis     `json:"until,omitempty"`
+}
+
+// encode gives the event its message.
+func (e *Event) encode() {
+	e.message = mustMarshal(EventMessage{
+		Type: "event", Room: e.Room, Position: e.Position, Event: e.Name, From: e.From, At: e.At, Data: e.Data,
+	})
+}
+
+// eventOf tells a room of a transition. The position is the relay's to set.
+func eventOf(t presence.Transition) *Event {
+	after := t.After
+	e := &Event{Room: t.Room, Name: string(t.Kind), At: t.At, After: &after}
+	if t.Broadcast == nil {
+		e.Data = mustMarshal(UserData{User: t.User})
+	} else {
+		e.Data = mustMarshal(BroadcastData{Broadcast: t.Broadcast, Reason: t.Reason, Until: t.Until})
+	}
+	return e
+}
+
+// mustMarshal encodes values of our own types, for which encoding can't fail:
+// their only foreign part is JSON that was parsed before it came here.
+func mustMarshal(v any) []byte {
+	b, err := json.Marshal(v)
+	if err != nil {
+		panic(fmt.Sprintf("rooms: encoding %T: %v", v, err))
+	}
+	return b
+}
