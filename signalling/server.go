@@ -1,0 +1,243 @@
+package signalling
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	mathrand "math/rand/v2"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/coder/websocket"
+
+	"github.com/tallylight/tallylight/auth"
+)
+
+// Server accepts connections and knows those that are open.
+type Server struct {
+	cfg     Config
+	wheel   wheel
+	metrics metrics
+
+	// sessions counts the goroutines of sessions, which outlive their requests.
+	sessions sync.WaitGroup
+	draining atomic.Bool
+
+	mu   sync.Mutex
+	open map[*session]struct{}
+}
+
+// NewServer returns a server; Run must run while it serves.
+func NewServer(cfg Config) *Server {
+	cfg = cfg.withDefaults()
+	s := &Server{cfg: cfg, wheel: wheel{every: cfg.tick()}, open: make(map[*session]struct{})}
+	s.metrics = newMetrics(cfg.Metrics)
+	return s
+}
+
+// Run looks after the deadlines of all sessions until the context ends.
+func (s *Server) Run(ctx context.Context) {
+	s.wheel.run(ctx, func(now time.Duration) {
+		for _, session := range s.all() {
+			session.tick(now)
+		}
+	})
+}
+
+// Draining reports whether the server refuses newcomers.
+func (s *Server) Draining() bool { return s.draining.Load() }
+
+// ServeHTTP upgrades a request to a session, or refuses it with a problem
+// document. It returns as soon as the session runs.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	identity, problem := s.admit(r)
+	if problem != nil {
+		s.cfg.Logger.Info("signalling: handshake refused", "remote", r.RemoteAddr, "code", problem.Code, "reason", problem.Detail)
+		problem.write(w)
+		return
+	}
+	id := s.cfg.Node + "-" + randomID()
+	var session *session
+	began := make(chan struct{}) // closed once session is set
+	conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{
+		Subprotocols:       []string{Subprotocol},
+		InsecureSkipVerify: true, // admit has looked at the origin
+		OnPongReceived: func(context.Context, []byte) {
+			<-began
+			session.life.pong(s.wheel.now())
+		},
+	})
+	if err != nil {
+		s.cfg.Logger.Info("signalling: handshake failed", "remote", r.RemoteAddr, "error", err)
+		return
+	}
+	conn.SetReadLimit(MaxFrame)
+	log := s.cfg.Logger.With("connection", id, "remote", r.RemoteAddr)
+	session = newSession(s, conn, id, log)
+	close(began)
+	s.begin(session, identity)
+}
+
+// admit decides on a handshake before anything is kept for it.
+func (s *Server) admit(r *http.Request) (*auth.Identity, *problem) {
+	if s.draining.Load() {
+		return nil, &problem{Status: http.StatusServiceUnavailable, Code: CodeUnavailable, Detail: "this node is draining; come back to another one", retryAfter: "1"}
+	}
+	if offered := r.Header.Values("Sec-WebSocket-Protocol"); len(offered) > 0 && !offers(offered, Subprotocol) {
+		return nil, &problem{Status: http.StatusBadRequest, Code: CodeBadRequest, Detail: "offer the subprotocol " + Subprotocol + ", or none"}
+	}
+	if !s.allowsOrigin(r) {
+		return nil, &problem{Status: http.StatusForbidden, Code: CodeForbidden, Detail: "pages of this origin may not connect; see --allowed-origin"}
+	}
+	token, present, err := auth.Bearer(r)
+	if err == nil && !present {
+		return nil, nil // hello follows
+	}
+	var identity *auth.Identity
+	if err == nil {
+		identity, err = s.cfg.Verifier.Verify(token)
+	}
+	if err != nil {
+		return nil, &problem{Status: http.StatusUnauthorized, Code: CodeUnauthorized, Detail: err.Error()}
+	}
+	return identity, nil
+}
+
+// offers looks for a name in a header that may come as one list or as several.
+func offers(headers []string, want string) bool {
+	for _, header := range headers {
+		for name := range strings.SplitSeq(header, ",") {
+			if strings.TrimSpace(name) == want {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// allowsOrigin keeps foreign pages out. Balancers rewrite Host, so with a list
+// of origins Host counts for nothing. What is no browser sends no Origin.
+func (s *Server) allowsOrigin(r *http.Request) bool {
+	origin := r.Header.Get("Origin")
+	if origin == "" {
+		return true
+	}
+	if len(s.cfg.Origins) > 0 {
+		return slices.ContainsFunc(s.cfg.Origins, func(allowed string) bool { return strings.EqualFold(allowed, origin) })
+	}
+	u, err := url.Parse(origin)
+	return err == nil && strings.EqualFold(u.Host, r.Host)
+}
+
+// begin starts the session. Draining may have begun since it was admitted; the
+// lock decides who sees whom.
+func (s *Server) begin(session *session, identity *auth.Identity) {
+	s.mu.Lock()
+	s.open[session] = struct{}{}
+	s.metrics.open.Set(float64(len(s.open)))
+	late := s.draining.Load()
+	s.sessions.Go(session.run)
+	s.mu.Unlock()
+	s.cfg.Hub.Register(session)
+	if identity != nil {
+		session.authenticate(identity, "")
+	}
+	if late {
+		session.end(causeRestart)
+	}
+}
+
+func (s *Server) remove(session *session) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.open, session)
+	s.metrics.open.Set(float64(len(s.open)))
+	s.metrics.closed.WithLabelValues(session.cause.label()).Inc()
+}
+
+func (s *Server) all() []*session {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	sessions := make([]*session, 0, len(s.open))
+	for session := range s.open {
+		sessions = append(sessions, session)
+	}
+	return sessions
+}
+
+// closeLead is how long after its own delay a client that was asked to
+// reconnect still has its old socket.
+const closeLead = 2 * time.Second
+
+// Drain refuses newcomers and sends everybody away within the given time, each
+// after a delay of its own so that they do not arrive elsewhere all at once.
+// It returns when every session has ended; if the context ends first, the rest
+// are closed at once.
+func (s *Server) Drain(ctx context.Context, within time.Duration) {
+	s.mu.Lock()
+	s.draining.Store(true)
+	s.mu.Unlock()
+	var leaving sync.WaitGroup
+	for _, session := range s.all() {
+		delay := time.Duration(0)
+		if spread := within - closeLead; spread > 0 {
+			delay = mathrand.N(spread)
+		}
+		session.sendMessage(Reconnect{Type: "reconnect", AfterMS: delay.Milliseconds(), Reason: "drain"})
+		leaving.Go(func() { session.leaveAfter(ctx, min(delay+closeLead, within)) })
+	}
+	leaving.Wait()
+	gone := make(chan struct{})
+	go func() { s.sessions.Wait(); close(gone) }()
+	select {
+	case <-gone:
+	case <-ctx.Done():
+		for _, session := range s.all() {
+			_ = session.conn.CloseNow()
+		}
+		<-gone
+	}
+}
+
+func (s *session) leaveAfter(ctx context.Context, delay time.Duration) {
+	select {
+	case <-time.After(delay):
+		s.end(causeRestart)
+	case <-ctx.Done():
+		s.end(causeStopped)
+	}
+}
+
+// problem is an RFC 9457 problem document: why a handshake was refused.
+type problem struct {
+	Title      string `json:"title"`
+	Status     int    `json:"status"`
+	Code       Code   `json:"code"`
+	Detail     string `json:"detail"`
+	retryAfter string
+}
+
+func (p *problem) write(w http.ResponseWriter) {
+	p.Title = http.StatusText(p.Status)
+	w.Header().Set("Content-Type", "application/problem+json")
+	if p.retryAfter != "" {
+		w.Header().Set("Retry-After", p.retryAfter)
+	}
+	if p.Status == http.StatusUnauthorized {
+		w.Header().Set("WWW-Authenticate", "Bearer")
+	}
+	w.WriteHeader(p.Status)
+	_ = json.NewEncoder(w).Encode(p) // the client may be gone; there is nobody else to tell
+}
+
+func randomID() string {
+	var b [8]byte
+	_, _ = rand.Read(b[:]) // never fails
+	return hex.EncodeToString(b[:])
+}

@@ -1,0 +1,297 @@
+package signalling
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/coder/websocket"
+	"golang.org/x/time/rate"
+
+	"github.com/tallylight/tallylight/auth"
+	"github.com/tallylight/tallylight/presence"
+	"github.com/tallylight/tallylight/rooms"
+)
+
+// session is one connection.
+type session struct {
+	// Fixed after construction.
+	srv  *Server
+	conn *websocket.Conn
+	id   string
+	log  *slog.Logger
+
+	// Used by any goroutine.
+	identity atomic.Pointer[auth.Identity] // nil until authenticated
+	out      queue
+	in       inbox
+	writers  sync.WaitGroup // the goroutine that empties out, when there is one
+	life     life
+	ended    atomic.Bool
+	cause    cause // written once by whoever set ended, read by finish
+
+	// Owned by the inbox's goroutine, and by finish once the inbox is closed.
+	joined   map[string]auth.Role
+	messages *rate.Limiter
+	chat     *rate.Limiter
+	bad      int // messages in a row that were none
+	limited  int // messages in a row refused for their rate
+}
+
+var _ rooms.Session = (*session)(nil)
+
+func newSession(srv *Server, conn *websocket.Conn, id string, log *slog.Logger) *session {
+	s := &session{
+		srv:      srv,
+		conn:     conn,
+		id:       id,
+		log:      log,
+		joined:   make(map[string]auth.Role),
+		messages: rate.NewLimiter(messagesPerSecond, messagesBurst),
+		chat:     rate.NewLimiter(chatPerSecond, chatBurst),
+	}
+	s.in.init(s.handleFrame)
+	s.life.begin(srv.wheel.now(), srv.cfg.Ping)
+	return s
+}
+
+// run reads until the connection ends. It is the session's own goroutine.
+func (s *session) run() {
+	for {
+		kind, frame, err := s.conn.Read(context.Background())
+		if err != nil {
+			s.end(causeOfRead(err))
+			return
+		}
+		s.life.message(s.srv.wheel.now())
+		switch {
+		case kind != websocket.MessageText:
+			s.end(causeProtocol.because("frames must be text"))
+		default:
+			s.in.push(frame) // refused once the session has ended: then only the close matters
+		}
+	}
+}
+
+// causeOfRead says what a failed read means. The library has already answered
+// a close frame, or closed with 1009 for what was too big.
+func causeOfRead(err error) cause {
+	if errors.Is(err, websocket.ErrMessageTooBig) {
+		return causeTooBig
+	}
+	return causeGone
+}
+
+// handleFrame handles the messages of one frame, in order.
+func (s *session) handleFrame(frame []byte) {
+	for line := range bytes.SplitSeq(frame, []byte{'\n'}) {
+		if line = bytes.TrimSpace(line); len(line) == 0 {
+			continue
+		}
+		if s.ended.Load() {
+			return
+		}
+		s.handleMessage(line)
+	}
+}
+
+// handleMessage handles one message and replies.
+func (s *session) handleMessage(raw []byte) {
+	envelope, err := parseEnvelope(raw)
+	if err == nil {
+		err = s.admit()
+	}
+	if err == nil {
+		err = s.dispatch(envelope, raw)
+	}
+	if err == nil {
+		s.bad, s.limited = 0, 0
+		return
+	}
+	told := errorOf(err)
+	if told.Code == CodeInternal {
+		s.log.Error("signalling: a message failed", "type", envelope.Type, "error", err)
+	}
+	s.srv.metrics.refused.WithLabelValues(string(told.Code)).Inc()
+	s.sendMessage(told.reply(envelope.ID))
+	s.countAgainst(told)
+}
+
+// countAgainst ends the session of a peer that does not speak the protocol, or
+// does not slow down when it is told to.
+func (s *session) countAgainst(e *Error) {
+	switch {
+	case e.malformed:
+		if s.bad++; s.bad >= maxBad {
+			s.end(causeProtocol.because("too many messages that are none"))
+		}
+	case e.Code == CodeRateLimited:
+		if s.limited++; s.limited >= maxLimited {
+			s.end(causeTooMany)
+		}
+	default:
+		s.bad, s.limited = 0, 0
+	}
+}
+
+func parseEnvelope(raw []byte) (Envelope, error) {
+	var e Envelope
+	if err := json.Unmarshal(raw, &e); err != nil {
+		var wrong *json.UnmarshalTypeError
+		if errors.As(err, &wrong) && wrong.Field != "" {
+			return Envelope{}, malformed("%s must be a string", wrong.Field)
+		}
+		return Envelope{}, malformed("a message must be a JSON object")
+	}
+	if len(e.ID) > MaxRequest {
+		return Envelope{}, malformed("id is longer than %d bytes", MaxRequest)
+	}
+	return e, nil
+}
+
+// admit applies the limit on messages a second.
+func (s *session) admit() error {
+	return limit(s.messages, "messages are limited to %d a second in bursts of %d", messagesPerSecond, messagesBurst)
+}
+
+func limit(l *rate.Limiter, format string, args ...any) error {
+	now := time.Now()
+	r := l.ReserveN(now, 1)
+	wait := r.DelayFrom(now)
+	if wait == 0 {
+		return nil
+	}
+	r.CancelAt(now)
+	e := refuse(CodeRateLimited, format, args...)
+	e.RetryAfter = max(wait, time.Millisecond)
+	return e
+}
+
+// authenticate accepts the connection's first token.
+func (s *session) authenticate(id *auth.Identity, request string) {
+	s.identity.Store(id)
+	s.log = s.log.With("user", id.User)
+	cfg := s.srv.cfg
+	s.sendMessage(Welcome{
+		Type:        "welcome",
+		Re:          request,
+		Connection:  s.id,
+		Node:        cfg.Node,
+		User:        s.User(),
+		HeartbeatMS: cfg.Heartbeat.Milliseconds(),
+		PingMS:      max(cfg.Ping, 0).Milliseconds(),
+		Limits: Limits{
+			FrameBytes: MaxFrame, Rooms: MaxRooms, ChatChars: rooms.MaxChatRunes, EventBytes: rooms.MaxDataBytes,
+			MessagesPerSecond: messagesPerSecond, MessagesBurst: messagesBurst,
+			ChatPerSecond: chatPerSecond, ChatBurst: chatBurst,
+		},
+		ExpiresAt: presence.MillisOf(id.Expires),
+		Now:       presence.MillisOf(time.Now()),
+	})
+}
+
+// Connection implements rooms.Session.
+func (s *session) Connection() string { return s.id }
+
+// User implements rooms.Session.
+func (s *session) User() presence.User {
+	id := s.identity.Load()
+	return presence.User{ID: id.User, Name: id.Name}
+}
+
+// Send implements rooms.Session.
+func (s *session) Send(message []byte) {
+	ok, start := s.out.push(message)
+	if !ok {
+		s.end(causeTooSlow)
+		return
+	}
+	if start {
+		s.writers.Go(s.write)
+	}
+}
+
+func (s *session) sendMessage(message any) { s.Send(encode(message)) }
+
+// Joined implements rooms.Session.
+func (s *session) Joined(j rooms.Joined) {
+	s.sendMessage(Joined{
+		Type:      "joined",
+		Re:        j.Request,
+		Room:      j.Room,
+		Role:      j.Role,
+		Member:    s.id,
+		Position:  j.Position,
+		Recovered: j.Recovered,
+		Events:    encoded(j.Events),
+		Chat:      encoded(j.Chat),
+		Streamer:  j.Streamer,
+		Viewers:   Connections{j.Connections},
+	})
+}
+
+func encoded(events []*rooms.Event) []json.RawMessage {
+	messages := make([]json.RawMessage, len(events))
+	for i, e := range events {
+		messages[i] = e.Message()
+	}
+	return messages
+}
+
+// Cut implements rooms.Session.
+func (s *session) Cut(c rooms.Cut) { s.end(causeOf(c)) }
+
+// write empties the queue. At most one runs at a time.
+func (s *session) write() {
+	for frame := s.out.take(); frame != nil; frame = s.out.take() {
+		ctx, cancel := context.WithTimeout(context.Background(), writeTimeout)
+		err := s.conn.Write(ctx, websocket.MessageText, frame)
+		cancel()
+		if err != nil {
+			s.out.close(true)
+			if errors.Is(err, context.DeadlineExceeded) {
+				s.end(causeTooSlow)
+			} else {
+				s.end(causeGone)
+			}
+		}
+	}
+}
+
+// end ends the session for this cause unless it is ending already. It does not
+// block; finish does the work.
+func (s *session) end(c cause) {
+	if s.ended.Swap(true) {
+		return
+	}
+	s.cause = c
+	if c.unread {
+		s.out.close(true)
+	}
+	s.srv.sessions.Go(s.finish)
+}
+
+// finish takes the session apart. Presence comes first: whoever waits for the
+// streamer must not wait for a slow peer's close.
+func (s *session) finish() {
+	s.in.close()
+	ctx := context.Background()
+	for room := range s.joined {
+		if err := s.srv.cfg.Hub.Leave(ctx, s, room, s.cause.release); err != nil && !errors.Is(err, rooms.ErrNotJoined) {
+			s.log.Error("signalling: leaving a room failed", "room", room, "error", err)
+		}
+	}
+	s.srv.cfg.Hub.Unregister(s)
+	s.out.close(s.cause.unread)
+	s.writers.Wait()
+	if s.cause.code != causeGone.code {
+		_ = s.conn.Close(s.cause.code, s.cause.reason) // waits for the peer's answer, but not for long
+	}
+	_ = s.conn.CloseNow()
+	s.srv.remove(s)
+}
