@@ -139,6 +139,13 @@ func (a *actor) note(m Message) {
 	a.at = append(a.at, time.Now())
 }
 
+// messages returns what the actor was told so far.
+func (a *actor) messages() []Message {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return slices.Clone(a.told)
+}
+
 func (a *actor) join(role auth.Role) Joined {
 	a.t.Helper()
 	j, err := a.Join(context.Background(), Join{Room: a.room, Role: role})

@@ -71,15 +71,17 @@ func (c *cable) Write(b []byte) (int, error) {
 	}
 }
 
-// dial connects a client. It returns the cable, to be cut.
-func (n *network) dial(t *testing.T, cfg ClientConfig) (*Client, *cable, error) {
-	t.Helper()
-	var wire *cable
+// client returns an HTTP client on the network. dialed, if not nil, gets every
+// cable, to be cut.
+func (n *network) client(t *testing.T, dialed func(*cable)) *http.Client {
 	transport := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		client, server := net.Pipe()
 		select {
 		case n.accept <- server:
-			wire = &cable{Conn: client, cut: make(chan struct{})}
+			wire := &cable{Conn: client, cut: make(chan struct{})}
+			if dialed != nil {
+				dialed(wire)
+			}
 			return wire, nil
 		case <-n.closed:
 			return nil, errors.New("nobody listens")
@@ -88,9 +90,41 @@ func (n *network) dial(t *testing.T, cfg ClientConfig) (*Client, *cable, error) 
 		}
 	}}
 	t.Cleanup(transport.CloseIdleConnections)
-	cfg.HTTP = &http.Client{Transport: transport}
+	return &http.Client{Transport: transport}
+}
+
+// dial connects a client. It returns the cable, to be cut.
+func (n *network) dial(t *testing.T, cfg ClientConfig) (*Client, *cable, error) {
+	t.Helper()
+	var wire *cable
+	cfg.HTTP = n.client(t, func(c *cable) { wire = c })
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
 	c, err := Dial(ctx, "ws://pipe/v1/ws", cfg)
 	return c, wire, err
+}
+
+// handshake asks for an upgrade with these headers, empty ones left out, and
+// returns the answer's status.
+func (n *node) handshake(t *testing.T, headers map[string]string) int {
+	t.Helper()
+	request, err := http.NewRequest("GET", "http://pipe/v1/ws", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Header = http.Header{
+		"Connection": {"Upgrade"}, "Upgrade": {"websocket"},
+		"Sec-Websocket-Version": {"13"}, "Sec-Websocket-Key": {"dGhlIHNhbXBsZSBub25jZQ=="},
+	}
+	for name, value := range headers {
+		if value != "" {
+			request.Header.Set(name, value)
+		}
+	}
+	response, err := n.net.client(t, nil).Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = response.Body.Close()
+	return response.StatusCode
 }

@@ -11,32 +11,45 @@ const maxMerged = 64 << 10
 // the connection: dropping some messages would break the promise of order
 // without gaps.
 type queue struct {
-	mu       sync.Mutex
-	waiting  [][]byte
-	bytes    int
-	writing  bool // somebody is taking frames, and will look again
-	closed   bool
-	dropping bool
+	// write sends one frame; if it fails, nothing more is written.
+	write func(frame []byte) error
+
+	mu      sync.Mutex
+	waiting [][]byte
+	bytes   int
+	writing bool // a goroutine takes frames, and will look again
+	closed  bool
+	writers sync.WaitGroup // that goroutine; added to under mu while not closed
 }
 
-// push adds a message. It reports whether there was room, and whether the
-// caller must see to it that somebody takes frames until there are none.
-func (q *queue) push(message []byte) (ok, start bool) {
+// push adds a message and reports whether there was room. It does not block.
+func (q *queue) push(message []byte) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.closed {
-		return true, false
+		return true
 	}
 	// A single message larger than the bound, such as a long recovery, passes
 	// when nothing else waits: otherwise it could never be sent.
 	if q.bytes+len(message) > MaxQueued && len(q.waiting) > 0 {
-		return false, false
+		return false
 	}
 	q.waiting = append(q.waiting, message)
 	q.bytes += len(message)
-	start = !q.writing
-	q.writing = true
-	return true, start
+	if !q.writing {
+		q.writing = true
+		q.writers.Go(q.run)
+	}
+	return true
+}
+
+// run writes frames until none is waiting.
+func (q *queue) run() {
+	for frame := q.take(); frame != nil; frame = q.take() {
+		if q.write(frame) != nil {
+			q.close(true)
+		}
+	}
 }
 
 // take returns the next frame: what waits, merged. nil means that nothing
@@ -44,8 +57,8 @@ func (q *queue) push(message []byte) (ok, start bool) {
 func (q *queue) take() []byte {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if len(q.waiting) == 0 || q.dropping {
-		q.writing, q.waiting, q.bytes = false, nil, 0
+	if len(q.waiting) == 0 {
+		q.writing, q.waiting = false, nil
 		return nil
 	}
 	n, size := 1, len(q.waiting[0])
@@ -57,21 +70,27 @@ func (q *queue) take() []byte {
 	if n > 1 {
 		frame = merge(q.waiting[:n], size)
 	}
-	for _, m := range q.waiting[:n] {
+	for i, m := range q.waiting[:n] {
 		q.bytes -= len(m)
+		q.waiting[i] = nil // let go of what is sent
 	}
-	clear(q.waiting[:n]) // let go of what was sent
 	q.waiting = q.waiting[n:]
 	return frame
 }
 
-// close refuses further messages silently; drop also forgets what waits.
+// close drops what is pushed from now on; drop also what waits.
 func (q *queue) close(drop bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.closed = true
-	q.dropping = q.dropping || drop
+	if drop {
+		q.waiting, q.bytes = nil, 0
+	}
 }
+
+// wait returns when all that was accepted is written or dropped. The queue
+// must be closed.
+func (q *queue) wait() { q.writers.Wait() }
 
 // merge joins messages with newlines, as the protocol allows in one frame.
 func merge(messages [][]byte, size int) []byte {

@@ -135,22 +135,32 @@ func (s *Server) allowsOrigin(r *http.Request) bool {
 	return err == nil && strings.EqualFold(u.Host, r.Host)
 }
 
-// begin starts the session. Draining may have begun since it was admitted; the
-// lock decides who sees whom.
+// begin starts the session, unless draining has begun since it was admitted:
+// under the lock either Drain sees the session, or we see the drain. It is
+// authenticated before it reads, because a client need not wait for welcome.
 func (s *Server) begin(session *session, identity *auth.Identity) {
-	s.mu.Lock()
-	s.open[session] = struct{}{}
-	s.metrics.open.Set(float64(len(s.open)))
-	late := s.draining.Load()
-	s.sessions.Go(session.run)
-	s.mu.Unlock()
 	s.cfg.Hub.Register(session)
 	if identity != nil {
 		session.authenticate(identity, "")
 	}
-	if late {
-		session.end(causeRestart)
+	if !s.add(session) {
+		s.cfg.Hub.Unregister(session)
+		session.out.close(true)
+		session.out.wait()
+		_ = session.conn.Close(causeRestart.code, causeRestart.reason)
 	}
+}
+
+func (s *Server) add(session *session) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.draining.Load() {
+		return false
+	}
+	s.open[session] = struct{}{}
+	s.metrics.open.Set(float64(len(s.open)))
+	s.sessions.Go(session.run)
+	return true
 }
 
 func (s *Server) remove(session *session) {
@@ -158,7 +168,6 @@ func (s *Server) remove(session *session) {
 	defer s.mu.Unlock()
 	delete(s.open, session)
 	s.metrics.open.Set(float64(len(s.open)))
-	s.metrics.closed.WithLabelValues(session.cause.label()).Inc()
 }
 
 func (s *Server) all() []*session {
@@ -193,11 +202,26 @@ func (s *Server) Drain(ctx context.Context, within time.Duration) {
 		leaving.Go(func() { session.leaveAfter(ctx, min(delay+closeLead, within)) })
 	}
 	leaving.Wait()
+	s.waitOrAbort(ctx)
+}
+
+// farewell is how long, when it must be quick, peers get to read why their
+// connection is closed.
+const farewell = 500 * time.Millisecond
+
+// waitOrAbort waits until all sessions have ended. Once the context has, they
+// get little time for that.
+func (s *Server) waitOrAbort(ctx context.Context) {
 	gone := make(chan struct{})
 	go func() { s.sessions.Wait(); close(gone) }()
 	select {
 	case <-gone:
+		return
 	case <-ctx.Done():
+	}
+	select {
+	case <-gone:
+	case <-time.After(farewell):
 		for _, session := range s.all() {
 			_ = session.conn.CloseNow()
 		}

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -30,7 +29,6 @@ type session struct {
 	identity atomic.Pointer[auth.Identity] // nil until authenticated
 	out      queue
 	in       inbox
-	writers  sync.WaitGroup // the goroutine that empties out, when there is one
 	life     life
 	ended    atomic.Bool
 	cause    cause // written once by whoever set ended, read by finish
@@ -56,6 +54,7 @@ func newSession(srv *Server, conn *websocket.Conn, id string, log *slog.Logger) 
 		chat:     rate.NewLimiter(chatPerSecond, chatBurst),
 	}
 	s.in.init(s.handleFrame)
+	s.out.write = s.writeFrame
 	s.life.begin(srv.wheel.now(), srv.cfg.Ping)
 	return s
 }
@@ -206,13 +205,8 @@ func (s *session) User() presence.User {
 
 // Send implements rooms.Session.
 func (s *session) Send(message []byte) {
-	ok, start := s.out.push(message)
-	if !ok {
+	if !s.out.push(message) {
 		s.end(causeTooSlow)
-		return
-	}
-	if start {
-		s.writers.Go(s.write)
 	}
 }
 
@@ -246,21 +240,19 @@ func encoded(events []*rooms.Event) []json.RawMessage {
 // Cut implements rooms.Session.
 func (s *session) Cut(c rooms.Cut) { s.end(causeOf(c)) }
 
-// write empties the queue. At most one runs at a time.
-func (s *session) write() {
-	for frame := s.out.take(); frame != nil; frame = s.out.take() {
-		ctx, cancel := context.WithTimeout(context.Background(), writeTimeout)
-		err := s.conn.Write(ctx, websocket.MessageText, frame)
-		cancel()
-		if err != nil {
-			s.out.close(true)
-			if errors.Is(err, context.DeadlineExceeded) {
-				s.end(causeTooSlow)
-			} else {
-				s.end(causeGone)
-			}
-		}
+// writeFrame is the queue's way to the peer.
+func (s *session) writeFrame(frame []byte) error {
+	ctx, cancel := context.WithTimeout(context.Background(), writeTimeout)
+	defer cancel()
+	err := s.conn.Write(ctx, websocket.MessageText, frame)
+	switch {
+	case err == nil:
+	case errors.Is(err, context.DeadlineExceeded):
+		s.end(causeTooSlow)
+	default:
+		s.end(causeGone)
 	}
+	return err
 }
 
 // end ends the session for this cause unless it is ending already. It does not
@@ -270,6 +262,7 @@ func (s *session) end(c cause) {
 		return
 	}
 	s.cause = c
+	s.srv.metrics.closed.WithLabelValues(c.label()).Inc()
 	if c.unread {
 		s.out.close(true)
 	}
@@ -288,7 +281,7 @@ func (s *session) finish() {
 	}
 	s.srv.cfg.Hub.Unregister(s)
 	s.out.close(s.cause.unread)
-	s.writers.Wait()
+	s.out.wait()
 	if s.cause.code != causeGone.code {
 		_ = s.conn.Close(s.cause.code, s.cause.reason) // waits for the peer's answer, but not for long
 	}

@@ -1,0 +1,77 @@
+package main
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"net/url"
+	"strings"
+	"time"
+)
+
+// serveCmd is the configuration of a node; there is no other.
+type serveCmd struct {
+	Listen   string `default:":8080" placeholder:"ADDRESS" help:"Address to serve on, such as :8080 or 127.0.0.1:0."`
+	Node     string `placeholder:"NAME" help:"Name of this node; a random part is added, because a node's id is new at every start."`
+	Database string `placeholder:"URL" help:"Where records are kept: sqlite:FILE or postgres://… (default: sqlite:tallylight.db)."`
+
+	JWTSecret   []secret `placeholder:"SECRET" sep:"none" help:"Secret of HS256 tokens, at least 32 bytes, or @FILE; twice while secrets are rotated."`
+	JWTIssuer   string   `placeholder:"ISS" help:"Issuer that tokens must name."`
+	JWTAudience string   `placeholder:"AUD" help:"Audience that tokens must name."`
+
+	AllowedOrigin   []string `placeholder:"ORIGIN" help:"Origin of pages that may connect, such as https://example.com (default: only pages of the host they connect to)."`
+	PublicDirectory bool     `help:"Let anybody ask who is live, without a token."`
+
+	HeartbeatInterval time.Duration `default:"50s" help:"How often clients send a heartbeat; a streamer silent for two and a half of these is gone."`
+	PingInterval      time.Duration `default:"20s" help:"How often the server pings; 0 never."`
+	Drain             time.Duration `default:"20s" help:"Time over which clients are sent away on SIGTERM."`
+
+	Dev bool `help:"Everything in memory, a secret of its own, and ready-made links: to try it out."`
+}
+
+// check finds what the parser can't see, and fills in what depends on --dev.
+func (c *serveCmd) check() error {
+	if c.Dev {
+		if len(c.JWTSecret) == 0 {
+			c.JWTSecret = []secret{secret(randomHex(32))}
+		}
+		c.PublicDirectory = true
+	}
+	switch {
+	case len(c.JWTSecret) == 0:
+		return usagef("--jwt-secret is missing: at least 32 bytes, or @FILE to read it from a file; --dev makes its own")
+	case c.HeartbeatInterval <= 0:
+		return usagef("--heartbeat-interval must be above 0, not %s", c.HeartbeatInterval)
+	case c.PingInterval < 0:
+		return usagef("--ping-interval must not be below 0; 0 turns pings off")
+	case c.Drain < 0:
+		return usagef("--drain must not be below 0, not %s", c.Drain)
+	}
+	for _, origin := range c.AllowedOrigin {
+		if u, err := url.Parse(origin); err != nil || u.Scheme == "" || u.Host == "" || strings.TrimSuffix(origin, "/") != u.Scheme+"://"+u.Host {
+			return usagef("--allowed-origin %q is not an origin such as https://example.com", origin)
+		}
+	}
+	return nil
+}
+
+// nodeID returns a node id that was never used before.
+func (c *serveCmd) nodeID() string {
+	if c.Node == "" {
+		return "n" + randomHex(4)
+	}
+	return c.Node + "-" + randomHex(4)
+}
+
+func (c *serveCmd) secrets() []string {
+	secrets := make([]string, len(c.JWTSecret))
+	for i, s := range c.JWTSecret {
+		secrets[i] = string(s)
+	}
+	return secrets
+}
+
+func randomHex(bytes int) string {
+	b := make([]byte, bytes)
+	_, _ = rand.Read(b) // never fails
+	return hex.EncodeToString(b)
+}

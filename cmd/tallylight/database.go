@@ -1,0 +1,51 @@
+package main
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/tallylight/tallylight/migrations"
+	"github.com/tallylight/tallylight/presence"
+)
+
+// defaultDatabase is where records go when no flag says otherwise.
+const defaultDatabase = "sqlite:tallylight.db"
+
+// database is the SQL database with its schema up to date.
+type database struct {
+	db      *sql.DB
+	records *presence.Records
+	cleanUp func() error
+}
+
+// openDatabase opens what --database names; with --dev and no such flag, a
+// file in a temporary folder that close removes.
+func openDatabase(ctx context.Context, cfg serveCmd) (*database, error) {
+	url, cleanUp := cfg.Database, func() error { return nil }
+	switch {
+	case url == "" && cfg.Dev:
+		dir, err := os.MkdirTemp("", "tallylight-")
+		if err != nil {
+			return nil, fmt.Errorf("--dev: %w", err)
+		}
+		url = "sqlite:" + filepath.Join(dir, "tallylight.db")
+		cleanUp = func() error { return os.RemoveAll(dir) }
+	case url == "":
+		url = defaultDatabase
+	}
+	db, dialect, err := migrations.Open(ctx, url)
+	if err != nil {
+		return nil, errors.Join(err, cleanUp())
+	}
+	d := &database{db: db, records: &presence.Records{DB: db}, cleanUp: cleanUp}
+	if err := migrations.Up(ctx, db, dialect); err != nil {
+		return nil, errors.Join(fmt.Errorf("--database: %w", err), d.close())
+	}
+	return d, nil
+}
+
+func (d *database) close() error { return errors.Join(d.db.Close(), d.cleanUp()) }

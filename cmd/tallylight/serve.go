@@ -1,0 +1,162 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"github.com/tallylight/tallylight/auth"
+	"github.com/tallylight/tallylight/presence"
+	"github.com/tallylight/tallylight/rooms"
+	"github.com/tallylight/tallylight/signalling"
+	"github.com/tallylight/tallylight/web"
+)
+
+// Run serves until the first signal, then drains; the second signal stops at
+// once.
+func (c *serveCmd) Run(life lifetime, out io.Writer, errOut terminal) error {
+	if err := c.check(); err != nil {
+		return err
+	}
+	logger := slog.New(slog.NewTextHandler(errOut, nil))
+	return serve(life, *c, logger, func(addr net.Addr) {
+		if c.Dev {
+			printLinks(out, addr, *c)
+		}
+	})
+}
+
+// serve runs one node. ready is called once it listens. It returns when all
+// that it started has ended.
+func serve(life lifetime, cfg serveCmd, logger *slog.Logger, ready func(net.Addr)) (err error) {
+	n, err := newNode(life.stop, cfg, logger)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, n.close()) }()
+	listener, err := net.Listen("tcp", cfg.Listen)
+	if err != nil {
+		return fmt.Errorf("--listen %s: %w", cfg.Listen, err)
+	}
+	n.start(listener)
+	logger.Info("serving", "node", n.id, "address", listener.Addr().String())
+	ready(listener.Addr())
+	select {
+	case <-life.stop.Done():
+	case failed := <-n.failed:
+		err = fmt.Errorf("serving on %s: %w", cfg.Listen, failed)
+	}
+	return errors.Join(err, n.stop(life.halt, cfg.Drain))
+}
+
+// node is everything that one process serves with, in the order in which it is
+// built; it is stopped in the reverse order.
+type node struct {
+	id       string
+	logger   *slog.Logger
+	records  *database
+	store    *presence.Memory
+	recorder *presence.Follower
+	sockets  *signalling.Server
+	http     *http.Server
+	draining chan struct{} // closed when the drain begins
+	failed   chan error    // what ended the HTTP server, unless we did
+
+	relay     *rooms.Memory
+	directory *presence.Directory
+	hub       *rooms.Hub
+	work      workers // what the sessions need
+	recording workers // what must go on until the last transition is made
+}
+
+// newNode builds a node that does not run yet. If it fails, nothing is left.
+func newNode(ctx context.Context, cfg serveCmd, logger *slog.Logger) (*node, error) {
+	verifier, err := auth.NewVerifier(auth.Config{Secrets: cfg.secrets(), Issuer: cfg.JWTIssuer, Audience: cfg.JWTAudience})
+	if err != nil {
+		return nil, usagef("--jwt-secret: %w", err)
+	}
+	db, err := openDatabase(ctx, cfg)
+	if err != nil {
+		return nil, err
+	}
+	n := &node{id: cfg.nodeID(), logger: logger, records: db, draining: make(chan struct{}), failed: make(chan error, 1)}
+	metrics := newRegistry()
+	n.store = presence.NewMemory(rooms.PresenceFollower, presence.RecordFollower)
+	n.relay = rooms.NewMemory(n.store)
+	n.directory = presence.NewDirectory(n.store, logger)
+	n.recorder = presence.NewRecorder(n.store, logger, db.records, n.directory.Peak)
+	n.hub = rooms.NewHub(rooms.Config{Node: n.id, Store: n.store, Relay: n.relay, Directory: n.directory, Logger: logger})
+	n.sockets = signalling.NewServer(signalling.Config{
+		Node: n.id, Hub: n.hub, Verifier: verifier, Logger: logger, Metrics: metrics,
+		Heartbeat: cfg.HeartbeatInterval, Ping: pingOrNever(cfg.PingInterval), Origins: cfg.AllowedOrigin,
+	})
+	n.http = &http.Server{
+		ReadHeaderTimeout: 10 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelDebug),
+		Handler: web.New(web.Config{
+			Node: n.id, Hub: n.hub, Store: n.store, Directory: n.directory, Records: db.records,
+			Verifier: verifier, Socket: n.sockets, Draining: n.sockets.Draining, Done: n.draining,
+			Metrics: metrics, PublicDirectory: cfg.PublicDirectory, Origins: cfg.AllowedOrigin, Logger: logger,
+		}),
+	}
+	return n, nil
+}
+
+// pingOrNever turns the flag, where 0 is never, into a Config's value.
+func pingOrNever(every time.Duration) time.Duration {
+	if every == 0 {
+		return -1
+	}
+	return every
+}
+
+func newRegistry() *prometheus.Registry {
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return registry
+}
+
+// start sets everything going.
+func (n *node) start(listener net.Listener) {
+	n.recording.begin(n.directory.Run, n.recorder.Run)
+	sweeper := presence.Sweeper{Store: n.store, Logger: n.logger}
+	n.work.begin(n.relay.Run, n.hub.Run, n.sockets.Run, sweeper.Run, func(context.Context) {
+		if err := n.http.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+			n.failed <- err
+		}
+	})
+}
+
+// stop sends the clients away within the given time, or at once when halt
+// ends, and writes the record of what was still live.
+func (n *node) stop(halt context.Context, within time.Duration) error {
+	n.logger.Info("draining; a second signal stops at once", "node", n.id, "within", within)
+	close(n.draining)
+	n.sockets.Drain(halt, within)
+	// Nobody else can keep the broadcasts of a node that runs alone.
+	n.store.EndAll(presence.ReasonDrain)
+	if halt.Err() != nil {
+		return errors.New("stopped by a second signal, before all clients had left")
+	}
+	return nil
+}
+
+// close ends what start began, in reverse.
+func (n *node) close() error {
+	err := n.http.Close()
+	n.work.end()
+	n.recording.end()
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	n.recorder.Drain(ctx)
+	return errors.Join(err, n.records.close())
+}
