@@ -1,0 +1,41 @@
+/** What a client does after a close. */
+export type CloseAction =
+  /** Come back, after the usual jittered delay. */
+  | 'return'
+  /** Come back with a new token; without one, stay away. */
+  | 'new_token'
+  /** Do not come back by yourself: the same would happen again. */
+  | 'stay_away';
+
+export interface CloseRule {
+  action: CloseAction;
+  /** A name for programs, the same as the code's name in the protocol document. */
+  name: string;
+  /** The reason in words, for a person. */
+  words: string;
+}
+
+/** The close codes of the protocol. What is not in the table is taken as a lost connection: come back. */
+export const closeRules: Readonly<Record<number, CloseRule>> = {
+  1000: { action: 'return', name: 'normal', words: 'the connection was closed' },
+  1001: { action: 'return', name: 'going_away', words: 'the server went away' },
+  1009: { action: 'stay_away', name: 'too_large', words: 'a message was too large' },
+  1012: { action: 'return', name: 'service_restart', words: 'the server is restarting' },
+  4400: { action: 'stay_away', name: 'protocol_error', words: 'the server did not understand this client' },
+  4401: { action: 'new_token', name: 'unauthorized', words: 'the token was refused' },
+  4403: { action: 'stay_away', name: 'forbidden', words: 'access was withdrawn' },
+  4404: { action: 'return', name: 'no_hello', words: 'the sign-in took too long' },
+  4408: { action: 'return', name: 'heartbeat_missed', words: 'the heartbeat was missed' },
+  4409: { action: 'stay_away', name: 'replaced', words: 'the same streamer connected from another window' },
+  4410: { action: 'return', name: 'too_slow', words: 'the connection could not keep up' },
+  4411: { action: 'stay_away', name: 'kicked', words: 'a moderator removed you' },
+  4412: { action: 'stay_away', name: 'banned', words: 'a moderator banned you' },
+  4419: { action: 'new_token', name: 'token_expired', words: 'the token expired' },
+  4429: { action: 'return', name: 'too_many_requests', words: 'too many messages or connections' },
+};
+
+const lost: CloseRule = { action: 'return', name: 'lost', words: 'the connection was lost' };
+
+export function closeRule(code: number): CloseRule {
+  return closeRules[code] ?? lost;
+}

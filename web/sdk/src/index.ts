@@ -1,0 +1,12 @@
+export { Backoff, type BackoffOptions } from './backoff.ts';
+export { TallylightClient, type ClientEvents, type ClientOptions } from './client.ts';
+export { closeRule, closeRules, type CloseAction, type CloseRule } from './close.ts';
+export type { Unsubscribe } from './emitter.ts';
+export { endpoint, type Endpoint } from './endpoint.ts';
+export { TallylightError, type ErrorCode } from './error.ts';
+export type { Beat } from './heartbeat.ts';
+export * from './messages.ts';
+export { Room, type RoomEvents, type StartOptions } from './room.ts';
+export type { Status, StopReason } from './status.ts';
+export type { TokenSource } from './token.ts';
+export { validate, type Verdict } from './validate.ts';

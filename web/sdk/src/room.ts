@@ -1,0 +1,216 @@
+import { Emitter } from './emitter.ts';
+import { TallylightError } from './error.ts';
+import type { Link } from './link.ts';
+import {
+  isEventOf,
+  isLiveEvent,
+  type Broadcast,
+  type BroadcastDetails,
+  type ClientMessage,
+  type EventMessage,
+  type EventOf,
+  type JoinedMessage,
+  type Member,
+  type OkMessage,
+  type Position,
+  type Role,
+  type Streamer,
+  type ViewerCount,
+  type ViewersMessage,
+} from './messages.ts';
+import { PositionTracker } from './position.ts';
+import { streamerAfter } from './streamer.ts';
+import { VersionTracker } from './versions.ts';
+
+export interface RoomEvents {
+  /**
+   * The room was joined, for the first time or again. With `recovered` the events missed follow one by one; without,
+   * what is in this message replaces all that was known, chat included.
+   */
+  joined: JoinedMessage;
+  /** The streamer's state or broadcast changed. */
+  state: Streamer;
+  /** Any event of the room, in order and without repeats; those with a listener of their own too. */
+  event: EventMessage;
+  chat: EventOf<'chat'>;
+  viewers: ViewerCount;
+  /** The server refused the join for good. The room is left. */
+  refused: TallylightError;
+}
+
+export interface StartOptions extends BroadcastDetails {
+  /** How long the streamer may be gone before the broadcast ends (0 to 1,800,000; the server's default is 15,000). */
+  window_ms?: number;
+}
+
+/** What a room needs of its client. */
+export interface RoomHost {
+  request<M extends ClientMessage>(message: M): Promise<OkMessage>;
+  joined(room: Room): void;
+  leave(room: Room): Promise<void>;
+}
+
+/**
+ * A room that the client has joined or is about to join. It outlives connections: after each reconnect it joins
+ * again from the last event seen. A streamer who comes back inside the window resumes the broadcast by that.
+ */
+export class Room extends Emitter<RoomEvents> {
+  readonly name: string;
+  readonly role: Role;
+  /** Resolves at the first join, rejects when it is refused. */
+  readonly ready: Promise<JoinedMessage>;
+
+  readonly #host: RoomHost;
+  readonly #position = new PositionTracker();
+  readonly #versions = new VersionTracker();
+  #settleReady!: { resolve: (joined: JoinedMessage) => void; reject: (error: TallylightError) => void };
+  /** The link whose messages count: while a node is drained there are two. */
+  #link: Link | undefined;
+  /** The link over which a join is under way. */
+  #entering: Link | undefined;
+  #streamer: Streamer = { state: 'offline' };
+  #viewers: ViewerCount = { connections: 0 };
+  #member: string | undefined;
+
+  /** For the client only: use `TallylightClient.join`. */
+  constructor(host: RoomHost, name: string, role: Role) {
+    super();
+    this.#host = host;
+    this.name = name;
+    this.role = role;
+    this.ready = new Promise((resolve, reject) => {
+      this.#settleReady = { resolve, reject };
+    });
+    // The same is told by events: nobody has to wait for the promise.
+    this.ready.catch(() => undefined);
+  }
+
+  get streamer(): Streamer {
+    return this.#streamer;
+  }
+
+  get viewers(): ViewerCount {
+    return this.#viewers;
+  }
+
+  /** The last event seen. */
+  get position(): Position | undefined {
+    return this.#position.known;
+  }
+
+  /** The id of our membership, which other members know us by; another one after each reconnect. */
+  get member(): string | undefined {
+    return this.#member;
+  }
+
+  /** Goes live. Live already, it answers with the running broadcast: it may be repeated safely. */
+  async start(options: StartOptions = {}): Promise<Broadcast> {
+    const reply = await this.#host.request({ type: 'live.start', room: this.name, ...options });
+    if (!reply.broadcast) throw new TallylightError('internal', 'the answer to live.start has no broadcast');
+    return reply.broadcast;
+  }
+
+  /** Changes what is said about the broadcast; what is left out stays. */
+  async update(details: BroadcastDetails): Promise<void> {
+    await this.#host.request({ type: 'live.update', room: this.name, ...details });
+  }
+
+  /** Ends the broadcast. It may be repeated safely. */
+  async end(): Promise<void> {
+    await this.#host.request({ type: 'live.end', room: this.name });
+  }
+
+  /** Says something to the room, and resolves when it has its place there. */
+  async chat(text: string): Promise<void> {
+    await this.publish('chat', { text });
+  }
+
+  /** Publishes `chat`, or an event of the application whose name begins with `x.`. */
+  async publish(event: string, data: unknown): Promise<Position> {
+    const reply = await this.#host.request({ type: 'publish', room: this.name, event, data });
+    return { epoch: reply.epoch ?? '', offset: reply.offset ?? 0 };
+  }
+
+  /** A page of the room's members; `next` goes on as `after`. */
+  async members(page: { first?: number; after?: string } = {}): Promise<{ members: Member[]; next?: string }> {
+    const reply = await this.#host.request({ type: 'members', room: this.name, ...page });
+    return { members: reply.members ?? [], ...(reply.next !== undefined && { next: reply.next }) };
+  }
+
+  /** Leaves for good. A streamer's broadcast ends by it. */
+  leave(): Promise<void> {
+    return this.#host.leave(this);
+  }
+
+  // ---- for the client only
+
+  /** Whether the room is joined over this link. */
+  isIn(link: Link | undefined): boolean {
+    return link !== undefined && this.#link === link;
+  }
+
+  /** Joins over a link, from where the last one ended. Rejects as the request does. */
+  async enter(link: Link): Promise<void> {
+    this.#entering = link;
+    const since = this.#position.known;
+    await link.request({ type: 'join', room: this.name, role: this.role, ...(since && { since }) });
+  }
+
+  /** Takes a message that names this room. */
+  receive(message: JoinedMessage | EventMessage | ViewersMessage, link: Link): void {
+    if (message.type === 'joined') {
+      this.#receiveJoined(message, link);
+      return;
+    }
+    if (link !== this.#link) return;
+    if (message.type === 'event') this.#receiveEvent(message);
+    else this.#setViewers({ connections: message.connections });
+  }
+
+  refuse(error: TallylightError): void {
+    this.#settleReady.reject(error);
+    this.emit('refused', error);
+  }
+
+  #receiveJoined(joined: JoinedMessage, link: Link): void {
+    if (link !== this.#link && link !== this.#entering) return;
+    this.#link = link;
+    this.#entering = undefined;
+    this.#member = joined.member;
+    // The node we come from may have been ahead of this one: then the snapshot is older than what we know.
+    const known = this.#position.known;
+    const behind = joined.recovered && known?.epoch === joined.epoch && joined.offset < known.offset;
+    if (!joined.recovered) this.#position.reset(joined);
+    this.#host.joined(this);
+    this.emit('joined', joined);
+    for (const event of joined.events) this.#receiveEvent(event);
+    if (!behind) this.#takeSnapshot(joined);
+    this.#settleReady.resolve(joined);
+  }
+
+  #takeSnapshot(joined: JoinedMessage): void {
+    this.#position.reset(joined);
+    if (joined.streamer.broadcast) this.#versions.learn(joined.streamer.broadcast);
+    this.#setStreamer(joined.streamer);
+    this.#setViewers(joined.viewers);
+  }
+
+  #receiveEvent(event: EventMessage): void {
+    if (!this.#position.advance(event)) return;
+    if (isLiveEvent(event) && !this.#versions.advance(event.data.broadcast)) return;
+    this.#setStreamer(streamerAfter(this.#streamer, event));
+    this.emit('event', event);
+    if (isEventOf(event, 'chat')) this.emit('chat', event);
+  }
+
+  #setStreamer(streamer: Streamer): void {
+    if (streamer === this.#streamer) return;
+    this.#streamer = streamer;
+    this.emit('state', streamer);
+  }
+
+  #setViewers(viewers: ViewerCount): void {
+    this.#viewers = viewers;
+    this.emit('viewers', viewers);
+  }
+}

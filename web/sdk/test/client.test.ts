@@ -1,0 +1,304 @@
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import type { Status } from '../src/status.ts';
+import { chat, FakeSocket, joined, newClient, resetSockets } from './fake.ts';
+
+beforeEach(() => {
+  vi.useFakeTimers();
+  resetSockets();
+});
+afterEach(() => {
+  vi.useRealTimers();
+  vi.restoreAllMocks();
+});
+
+/** Lets everything happen that needs no time. */
+const settle = () => vi.advanceTimersByTimeAsync(0);
+
+function stoppedWith(status: Status): string | undefined {
+  return status.state === 'stopped' ? status.reason.code : undefined;
+}
+
+test('signs in by the first message, never by the address', async () => {
+  const client = newClient({ token: 'secret' });
+  const welcome = await client.connect();
+  expect(welcome.user).toEqual({ id: 'bob', name: 'Bob' });
+  expect(FakeSocket.last.url).toBe('ws://node.test/v1/ws');
+  expect(FakeSocket.last.protocols).toEqual(['tallylight.v1']);
+  expect(FakeSocket.last.sent[0]).toMatchObject({ type: 'hello', token: 'secret' });
+  expect(client.status.state).toBe('connected');
+});
+
+test('the sign-in tells a first round-trip time', async () => {
+  const client = newClient();
+  const beats: number[] = [];
+  client.on('beat', ({ rttMs }) => beats.push(rttMs));
+  await client.connect();
+  expect(beats).toHaveLength(1);
+});
+
+test.each([1000, 1001, 1006, 1012, 4404, 4408, 4410, 4429, 4999])('after %i it comes back', async (code) => {
+  const client = newClient();
+  await client.connect();
+  FakeSocket.last.drop(code);
+  expect(client.status).toMatchObject({ state: 'waiting' });
+  await vi.advanceTimersByTimeAsync(500);
+  expect(FakeSocket.all).toHaveLength(2);
+  expect(client.status.state).toBe('connected');
+});
+
+test.each([
+  [4400, 'protocol_error'],
+  [4403, 'forbidden'],
+  [4409, 'replaced'],
+  [4411, 'kicked'],
+  [4412, 'banned'],
+])('after %i it stays away', async (code, name) => {
+  const client = newClient();
+  await client.connect();
+  FakeSocket.last.drop(code, 'because');
+  expect(client.status).toEqual({ state: 'stopped', reason: { code: name, message: 'because' } });
+  await vi.advanceTimersByTimeAsync(120_000);
+  expect(FakeSocket.all).toHaveLength(1);
+  await client.connect();
+  expect(client.status.state).toBe('connected');
+});
+
+test.each([4401, 4419])('after %i it comes back with a new token', async (code) => {
+  const token = vi.fn(async () => `token-${token.mock.calls.length}`);
+  const client = newClient({ token });
+  await client.connect();
+  FakeSocket.last.drop(code);
+  await vi.advanceTimersByTimeAsync(500);
+  expect(FakeSocket.last.sent[0]).toMatchObject({ token: 'token-2' });
+  expect(client.status.state).toBe('connected');
+});
+
+test('a new token that is refused as well ends it', async () => {
+  FakeSocket.onCreate = (socket) => {
+    socket.answers.set('hello', () => {
+      queueMicrotask(() => socket.drop(4401, 'unknown key'));
+      return undefined;
+    });
+    socket.accept();
+  };
+  const token = vi.fn(async () => 'bad');
+  const client = newClient({ token });
+  const refused = expect(client.connect()).rejects.toMatchObject({ code: 'unauthorized' });
+  await vi.advanceTimersByTimeAsync(60_000);
+  await refused;
+  expect(token).toHaveBeenCalledTimes(2);
+});
+
+test.each([4401, 4419])('with a fixed token, %i ends it', async (code) => {
+  const client = newClient({ token: 'fixed' });
+  await client.connect();
+  FakeSocket.last.drop(code);
+  expect(client.status.state).toBe('stopped');
+});
+
+test('while no token can be had it keeps asking', async () => {
+  let fail = true;
+  const client = newClient({ token: () => (fail ? Promise.reject(new Error('backend away')) : Promise.resolve('t')) });
+  void client.connect();
+  await settle();
+  expect(client.status).toMatchObject({ state: 'waiting', reason: expect.stringContaining('backend away') });
+  fail = false;
+  await vi.advanceTimersByTimeAsync(500);
+  expect(client.status.state).toBe('connected');
+});
+
+test('the delays grow while nobody answers, and shrink after a stable connection', async () => {
+  FakeSocket.onCreate = (socket) => socket.refuse();
+  const client = newClient();
+  void client.connect();
+  await vi.advanceTimersByTimeAsync(250 + 500 + 1000 + 2000);
+  expect(FakeSocket.all).toHaveLength(5);
+  FakeSocket.onCreate = (socket) => socket.accept();
+  await vi.advanceTimersByTimeAsync(4000);
+  expect(client.status.state).toBe('connected');
+  await vi.advanceTimersByTimeAsync(10_000);
+  FakeSocket.last.drop(1006);
+  expect(client.status).toMatchObject({ state: 'waiting', retryAt: Date.now() + 250 });
+});
+
+test('after a refused upgrade it asks for the reason', async () => {
+  FakeSocket.onCreate = (socket) => socket.refuse();
+  const fetch = vi.fn(async () => Response.json({ code: 'unauthorized', detail: 'expired' }, { status: 401 }));
+  const client = newClient({ fetch });
+  void client.connect();
+  await settle();
+  expect(fetch).toHaveBeenCalledWith('http://node.test/v1/validate', expect.anything());
+  expect(client.status).toEqual({ state: 'stopped', reason: { code: 'unauthorized', message: 'expired' } });
+});
+
+test('a node that admits nobody is given the time it asks for', async () => {
+  FakeSocket.onCreate = (socket) => socket.refuse();
+  const client = newClient({ fetch: async () => new Response('', { status: 503, headers: { 'Retry-After': '7' } }) });
+  void client.connect();
+  await settle();
+  expect(client.status).toMatchObject({ state: 'waiting', retryAt: Date.now() + 7250 });
+});
+
+test('a server that accepts and says nothing is given up', async () => {
+  FakeSocket.onCreate = (socket) => {
+    socket.answers.set('hello', () => undefined);
+    socket.accept();
+  };
+  const client = newClient();
+  void client.connect();
+  await vi.advanceTimersByTimeAsync(10_250);
+  expect(FakeSocket.all[0]?.closedByClient).toBe(true);
+  expect(FakeSocket.all).toHaveLength(2);
+});
+
+test('an unanswered heartbeat brings it to another socket', async () => {
+  const client = newClient();
+  await client.connect();
+  const first = FakeSocket.last;
+  first.answers.set('heartbeat', () => undefined);
+  await vi.advanceTimersByTimeAsync(50_000 + 10_000 + 500);
+  expect(first.closedByClient).toBe(true);
+  expect(FakeSocket.all).toHaveLength(2);
+  expect(client.status.state).toBe('connected');
+});
+
+test('a streamer that hears nothing for 25 s comes back at once', async () => {
+  vi.spyOn(Math, 'random').mockReturnValue(0.99); // the first beat is far away
+  const client = newClient();
+  await client.connect();
+  const room = client.join('alice', { role: 'streamer' });
+  await room.ready;
+  const first = FakeSocket.last;
+  first.answers.set('heartbeat', () => undefined);
+  await vi.advanceTimersByTimeAsync(20_000);
+  first.say({ type: 'heartbeat', now: Date.now() });
+  await vi.advanceTimersByTimeAsync(24_000);
+  expect(FakeSocket.all).toHaveLength(1);
+  await vi.advanceTimersByTimeAsync(1500);
+  expect(first.closedByClient).toBe(true);
+  expect(FakeSocket.last.requests('join')).toMatchObject([{ room: 'alice', role: 'streamer' }]);
+});
+
+test('an expiring token is refreshed', async () => {
+  const token = vi.fn(async () => `token-${token.mock.calls.length}`);
+  const client = newClient({ token });
+  await client.connect();
+  FakeSocket.last.say({ type: 'expiring', expires_at: Date.now() + 60_000 });
+  await settle();
+  expect(FakeSocket.last.requests('refresh')).toMatchObject([{ token: 'token-2' }]);
+});
+
+test('a closed client is closed', async () => {
+  const client = newClient();
+  await client.connect();
+  client.close();
+  expect(FakeSocket.last.closedByClient).toBe(true);
+  expect(stoppedWith(client.status)).toBe('closed');
+  await vi.advanceTimersByTimeAsync(120_000);
+  expect(FakeSocket.all).toHaveLength(1);
+});
+
+test('an error that answers nothing is told', async () => {
+  const client = newClient();
+  await client.connect();
+  const errors: string[] = [];
+  client.on('error', ({ code }) => errors.push(code));
+  FakeSocket.last.say({ type: 'error', code: 'bad_request', message: 'not JSON' });
+  expect(errors).toEqual(['bad_request']);
+});
+
+// ---- drain: make before break
+
+async function connectedInAlice(role: 'viewer' | 'streamer' = 'viewer') {
+  const client = newClient();
+  await client.connect();
+  const room = client.join('alice', { role });
+  await room.ready;
+  const seen: string[] = [];
+  room.on('chat', ({ data }) => seen.push(data.text));
+  return { client, room, seen, old: FakeSocket.last };
+}
+
+test('asked to reconnect, it joins over the new socket before it drops the old', async () => {
+  const { client, room, seen, old } = await connectedInAlice();
+  const states: string[] = [];
+  client.on('status', ({ state }) => states.push(state));
+  old.say(chat(11, 'before'), { type: 'reconnect', after_ms: 3000, reason: 'drain' });
+
+  let answerJoin: (() => void) | undefined;
+  FakeSocket.onCreate = (socket) => {
+    socket.answers.set('join', (request) => {
+      answerJoin = () => socket.say({ ...joined(request, { offset: 12, events: [chat(12, 'between')] }), re: request['id'] });
+      return undefined;
+    });
+    socket.accept();
+  };
+  await vi.advanceTimersByTimeAsync(2999);
+  expect(FakeSocket.all).toHaveLength(1);
+  await vi.advanceTimersByTimeAsync(1);
+  expect(FakeSocket.last.requests('join')).toMatchObject([{ since: { epoch: 'e1', offset: 11 } }]);
+  expect(old.closedByClient).toBe(false);
+
+  old.say(chat(12, 'between'));
+  answerJoin?.();
+  await settle();
+  old.say(chat(13, 'too late'));
+  FakeSocket.last.say(chat(13, 'after'));
+  expect(old.closedByClient).toBe(true);
+  expect(seen).toEqual(['before', 'between', 'after']);
+  expect(room.position).toEqual({ epoch: 'e1', offset: 13 });
+  expect(states).toEqual(['connected']);
+});
+
+test('a streamer is not scared by the 4409 of its own move', async () => {
+  const { client, old } = await connectedInAlice('streamer');
+  FakeSocket.onCreate = (socket) => {
+    socket.answers.set('join', (request) => {
+      old.drop(4409);
+      return joined(request);
+    });
+    socket.accept();
+  };
+  old.say({ type: 'reconnect', after_ms: 100, reason: 'drain' });
+  await vi.advanceTimersByTimeAsync(100);
+  expect(FakeSocket.all).toHaveLength(2);
+  expect(client.status.state).toBe('connected');
+});
+
+test.each([
+  ['the new node is full', (socket: FakeSocket) => socket.refuse()],
+  [
+    'the new node cannot join the room',
+    (socket: FakeSocket) => {
+      socket.answers.set('join', () => ({ type: 'error', code: 'unavailable', message: 'try again' }));
+      socket.accept();
+    },
+  ],
+])('%s: the old socket is kept and the move tried again', async (_name, onCreate) => {
+  const { client, seen, old } = await connectedInAlice();
+  FakeSocket.onCreate = onCreate;
+  old.say({ type: 'reconnect', after_ms: 100, reason: 'drain' });
+  await vi.advanceTimersByTimeAsync(100);
+  expect(old.closedByClient).toBe(false);
+  expect(client.status.state).toBe('connected');
+  old.say(chat(11, 'still here'));
+  expect(seen).toEqual(['still here']);
+
+  FakeSocket.onCreate = (socket) => socket.accept();
+  await vi.advanceTimersByTimeAsync(500);
+  expect(old.closedByClient).toBe(true);
+  expect(client.status.state).toBe('connected');
+});
+
+test('when the old socket ends during the move, the move goes on', async () => {
+  const { client, old } = await connectedInAlice();
+  FakeSocket.onCreate = () => undefined;
+  old.say({ type: 'reconnect', after_ms: 100, reason: 'drain' });
+  await vi.advanceTimersByTimeAsync(100);
+  old.drop(1012);
+  expect(client.status.state).toBe('connecting');
+  FakeSocket.last.accept();
+  await settle();
+  expect(client.status.state).toBe('connected');
+  expect(FakeSocket.last.requests('join')).toHaveLength(1);
+});

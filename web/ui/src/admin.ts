@@ -1,0 +1,6 @@
+import { mount } from 'svelte';
+import './app.css';
+import Admin from './pages/Admin.svelte';
+
+const target = document.getElementById('app');
+if (target) mount(Admin, { target });

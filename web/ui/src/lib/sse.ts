@@ -1,0 +1,42 @@
+export interface ServerSentEvent {
+  event: string;
+  data: string;
+  id: string | undefined;
+}
+
+/**
+ * Takes server-sent events out of text that arrives in pieces (WHATWG HTML, section 9.2.6; without `retry`). The
+ * browser's own EventSource cannot send an Authorization header.
+ */
+export class EventStreamParser {
+  #rest = '';
+  #event = '';
+  #data: string[] = [];
+  #id: string | undefined;
+
+  /** The events that are complete with this piece. */
+  push(piece: string): ServerSentEvent[] {
+    const lines = (this.#rest + piece).split('\n');
+    this.#rest = lines.pop() ?? '';
+    return lines.flatMap((line) => this.#line(line.endsWith('\r') ? line.slice(0, -1) : line));
+  }
+
+  #line(line: string): ServerSentEvent[] {
+    if (line === '') return this.#complete();
+    const colon = line.indexOf(':');
+    const field = colon < 0 ? line : line.slice(0, colon);
+    const value = colon < 0 ? '' : line.slice(colon + 1).replace(/^ /, '');
+    if (field === 'event') this.#event = value;
+    else if (field === 'data') this.#data.push(value);
+    else if (field === 'id') this.#id = value;
+    return [];
+  }
+
+  #complete(): ServerSentEvent[] {
+    const event = { event: this.#event || 'message', data: this.#data.join('\n'), id: this.#id };
+    const empty = this.#data.length === 0;
+    this.#event = '';
+    this.#data = [];
+    return empty ? [] : [event];
+  }
+}

@@ -1,0 +1,23 @@
+const pad = (n: number) => String(n).padStart(2, '0');
+
+/** A time code: 4:07, 1:02:30. Never negative, whatever the clocks say. */
+export function timeCode(ms: number): string {
+  const seconds = Math.max(0, Math.floor(ms / 1000));
+  const [h, m, s] = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60, seconds % 60];
+  return h > 0 ? `${h}:${pad(m)}:${pad(s)}` : `${m}:${pad(s)}`;
+}
+
+/** Seconds left, at least 0; a countdown shows 15 at its start and 0 only when it is over. */
+export function secondsLeft(until: number, now: number): number {
+  return Math.max(0, Math.ceil((until - now) / 1000));
+}
+
+const clock = new Intl.DateTimeFormat(undefined, { timeStyle: 'short' });
+const day = new Intl.DateTimeFormat(undefined, { month: 'short', day: 'numeric' });
+
+/** 14:05, with the day in front when it is not today. */
+export function clockTime(time: number | string, now = Date.now()): string {
+  const date = new Date(time);
+  const text = clock.format(date);
+  return date.toDateString() === new Date(now).toDateString() ? text : `${day.format(date)}, ${text}`;
+}

@@ -1,0 +1,6 @@
+import { mount } from 'svelte';
+import './app.css';
+import Studio from './pages/Studio.svelte';
+
+const target = document.getElementById('app');
+if (target) mount(Studio, { target });

@@ -1,0 +1,6 @@
+import { mount } from 'svelte';
+import './app.css';
+import Watch from './pages/Watch.svelte';
+
+const target = document.getElementById('app');
+if (target) mount(Watch, { target });
