@@ -206,12 +206,15 @@ func (d *Directory) setLocked(room string, v View) Entry {
 		e = &Entry{Room: room, View: Offline}
 	}
 	last := *e
-	switch {
-	case v.Broadcast == nil && last.View.Broadcast != nil:
-		d.ended[last.View.Broadcast.ID] = endedPeak{peak: last.Peak, at: time.Now()}
+	was, is := last.View.Broadcast, v.Broadcast
+	if other := was == nil || is == nil || was.ID != is.ID; other {
 		e.Peak = 0
-	case v.Broadcast != nil && (last.View.Broadcast == nil || last.View.Broadcast.ID != v.Broadcast.ID):
-		e.Peak = e.Viewers
+		if was != nil { // ended, even if a reload shows only the one after it
+			d.ended[was.ID] = endedPeak{peak: last.Peak, at: time.Now()}
+		}
+		if is != nil {
+			e.Peak = e.Viewers
+		}
 	}
 	d.indexLocked(e, v)
 	if v.Broadcast == nil {

@@ -66,7 +66,9 @@ func (f *Follower) readOn(ctx context.Context, p int) error {
 	for {
 		batch, err := f.Log.Read(ctx, p, f.From[p], followBatch)
 		if errors.Is(err, ErrTrimmed) && f.Trimmed != nil {
-			if f.From[p], err = f.Trimmed(ctx, p); err == nil {
+			var from uint64
+			if from, err = f.Trimmed(ctx, p); err == nil {
+				f.From[p] = from
 				continue
 			}
 		}

@@ -58,6 +58,10 @@ func Check(event string, data []byte) ([]byte, error) {
 	switch {
 	case len(data) > MaxDataBytes:
 		return nil, &Refusal{CodeTooLarge, fmt.Sprintf("data has %d bytes; an event carries at most %d", len(data), MaxDataBytes)}
+	case !utf8.Valid(data):
+		// encoding/json lets it through, and browsers drop a socket over a text
+		// frame that is not UTF-8 (RFC 6455 §8.1).
+		return nil, &Refusal{CodeBadRequest, "data is not UTF-8"}
 	case event == EventChat:
 		return checkChat(data)
 	case customEvent.MatchString(event):

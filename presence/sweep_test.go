@@ -1,0 +1,69 @@
+package presence
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// The promise: a streamer who is not back is told as ended within the window
+// and a second, and never before it has passed.
+func TestSweeperEndsInTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := NewMemory()
+		background(t, (&Sweeper{Store: s, Logger: quiet}).Run)
+		time.Sleep(SweepEvery / 3) // not in step with the sweeps
+		const window = 10 * time.Second
+		a := join(t, s, alice, "c1")
+		a.start(window)
+		a.release(ReasonConnectionLost)
+		time.Sleep(window - time.Millisecond)
+		synctest.Wait()
+		wantState(t, s, StateReconnecting)
+		time.Sleep(time.Second)
+		synctest.Wait()
+		wantState(t, s, StateOffline)
+		wantTold(t, s, "streamer.online", "live.started 1", "live.reconnecting 2 connection_lost",
+			"live.ended 3 connection_lost", "streamer.offline")
+	})
+}
+
+// lateStore does not answer sweeps for a while.
+type lateStore struct {
+	Store
+	down bool
+}
+
+func (l *lateStore) Sweep(ctx context.Context, p int) (int, error) {
+	if l.down {
+		return 0, ErrUnavailable
+	}
+	return l.Store.Sweep(ctx, p)
+}
+
+// The time in which the store did not answer does not count: it may have been
+// away for the streamer too.
+func TestSweeperWhileTheStoreIsAway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &lateStore{Store: NewMemory()}
+		stop := background(t, (&Sweeper{Store: s, Logger: quiet}).Run)
+		a := join(t, s, alice, "c1")
+		a.start(10 * time.Second)
+		a.release(ReasonConnectionLost)
+		time.Sleep(5 * time.Second)
+		stop()
+		s.down = true
+		stop = background(t, (&Sweeper{Store: s, Logger: quiet}).Run)
+		time.Sleep(time.Hour)
+		stop()
+		s.down = false
+		background(t, (&Sweeper{Store: s, Logger: quiet}).Run)
+		time.Sleep(time.Second)
+		synctest.Wait()
+		wantState(t, s, StateReconnecting)
+		time.Sleep(5 * time.Second)
+		synctest.Wait()
+		wantState(t, s, StateOffline)
+	})
+}
