@@ -36,6 +36,7 @@ type Directory struct {
 	rooms   map[string]*Entry
 	byUser  map[string]map[string]*Entry // user → room → entry
 	seen    [Partitions]uint64           // the last transition that entries reflect
+	viewers map[string]int               // rooms that have any, offline ones too
 	counted map[string]struct{}          // rooms whose viewers changed since the last flush
 	ended   map[string]endedPeak         // broadcast → its peak
 	feed    feed
@@ -54,6 +55,7 @@ func NewDirectory(log Log, logger *slog.Logger) *Directory {
 		ready:   make(chan struct{}),
 		rooms:   make(map[string]*Entry),
 		byUser:  make(map[string]map[string]*Entry),
+		viewers: make(map[string]int),
 		counted: make(map[string]struct{}),
 		ended:   make(map[string]endedPeak),
 		feed:    newFeed(),
@@ -96,7 +98,7 @@ func (d *Directory) Room(room string) Entry {
 	if e := d.rooms[room]; e != nil {
 		return *e
 	}
-	return Entry{Room: room, View: Offline}
+	return Entry{Room: room, View: Offline, Viewers: d.viewers[room]}
 }
 
 // Streamer returns the rooms that the user holds, in no order.
@@ -110,22 +112,28 @@ func (d *Directory) Streamer(user string) []Entry {
 	return entries
 }
 
-// Peak returns the most viewers that a broadcast had; it is known while the
+// Peak returns the most viewers that a broadcast had. It is known while the
 // broadcast runs and for a minute after.
-func (d *Directory) Peak(room, broadcast string) int {
+func (d *Directory) Peak(room, broadcast string) (peak int, known bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if e := d.rooms[room]; e != nil && e.View.Broadcast != nil && e.View.Broadcast.ID == broadcast {
-		return e.Peak
+		return e.Peak, true
 	}
-	return d.ended[broadcast].peak
+	ended, known := d.ended[broadcast]
+	return ended.peak, known
 }
 
-// SetViewers notes how many viewers a room has. Rooms that are offline are
-// passed over: whoever comes online later is counted anew. It does not block.
+// SetViewers notes how many viewers a room has, whether or not its streamer is
+// there already. It does not block.
 func (d *Directory) SetViewers(room string, viewers int) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if viewers == 0 {
+		delete(d.viewers, room)
+	} else {
+		d.viewers[room] = viewers
+	}
 	e := d.rooms[room]
 	if e == nil || e.Viewers == viewers {
 		return
@@ -203,7 +211,7 @@ func (d *Directory) follow(_ context.Context, made []Transition) error {
 func (d *Directory) setLocked(room string, v View) Entry {
 	e := d.rooms[room]
 	if e == nil {
-		e = &Entry{Room: room, View: Offline}
+		e = &Entry{Room: room, View: Offline, Viewers: d.viewers[room]}
 	}
 	last := *e
 	was, is := last.View.Broadcast, v.Broadcast

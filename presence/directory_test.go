@@ -270,11 +270,14 @@ func TestDirectoryViewers(t *testing.T) {
 		s := NewMemory()
 		d := watching(t, s)
 		d.SetViewers(studio, 5)
-		if e := d.Room(studio); e.Viewers != 0 {
-			t.Errorf("an offline room has %d viewers", e.Viewers)
+		if e := d.Room(studio); e.Viewers != 5 || e.View != Offline {
+			t.Errorf("a room that waits for its streamer is %+v", e)
 		}
 		a := join(t, s, alice, "c1")
 		synctest.Wait()
+		if e := d.Room(studio); e.Viewers != 5 {
+			t.Errorf("those who waited are counted as %d once she is there", e.Viewers)
+		}
 		want := func(viewers, peak int) {
 			t.Helper()
 			synctest.Wait()
@@ -294,6 +297,12 @@ func TestDirectoryViewers(t *testing.T) {
 		d.SetViewers(studio, 3)
 		join(t, s, alice, "c2")
 		want(3, 9)
+		d.SetViewers(studio, 0)
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		if len(d.viewers) != 0 {
+			t.Errorf("%d rooms without viewers are kept", len(d.viewers))
+		}
 	})
 }
 
@@ -312,15 +321,20 @@ func TestDirectoryPeaks(t *testing.T) {
 		second := a.start(time.Minute)
 		synctest.Wait()
 		d.SetViewers(studio, 8)
+		const unknown = -1
 		wantPeak := func(when, broadcast string, want int) {
 			t.Helper()
-			if got := d.Peak(studio, broadcast); got != want {
+			got, known := d.Peak(studio, broadcast)
+			if !known {
+				got = -1
+			}
+			if got != want {
 				t.Errorf("%s: the peak is %d, want %d", when, got, want)
 			}
 		}
 		wantPeak("the first, over", first.ID, 20)
 		wantPeak("the second, running", second.ID, 8)
-		wantPeak("an unknown one", "nothing", 0)
+		wantPeak("an unknown one", "nothing", unknown)
 		a.release(ReasonLeft)
 		synctest.Wait()
 		wantPeak("the second, over and its streamer gone", second.ID, 8)
@@ -328,7 +342,7 @@ func TestDirectoryPeaks(t *testing.T) {
 		wantPeak("the second, half a minute later", second.ID, 8)
 		time.Sleep(endedFor)
 		synctest.Wait()
-		wantPeak("the first, long over", first.ID, 0)
+		wantPeak("the first, long over", first.ID, unknown)
 		d.mu.Lock()
 		defer d.mu.Unlock()
 		if len(d.ended) != 0 {
@@ -358,8 +372,8 @@ func TestDirectoryPeakOverAReload(t *testing.T) {
 				}
 				time.Sleep(pollEvery)
 				synctest.Wait()
-				if got := d.Peak(studio, first.ID); got != 20 {
-					t.Errorf("the peak is %d, want 20", got)
+				if got, known := d.Peak(studio, first.ID); got != 20 || !known {
+					t.Errorf("the peak is %d, %t, want 20", got, known)
 				}
 				if e := d.Room(studio); next && (e.Peak != 2 || e.View.Broadcast.ID == first.ID) {
 					t.Errorf("the next broadcast begins with %+v", e)

@@ -150,13 +150,18 @@ const RecordFollower = "record"
 // NewRecorder returns the durable follower that writes each broadcast's record
 // at its end. While the database is away it keeps trying, in order; presence
 // goes on regardless.
-func NewRecorder(log Log, logger *slog.Logger, records *Records, peak func(room, broadcast string) int) *Follower {
+func NewRecorder(log Log, logger *slog.Logger, records *Records, peak func(room, broadcast string) (int, bool)) *Follower {
 	handle := func(ctx context.Context, made []Transition) error {
 		for _, t := range made {
 			if t.Kind != LiveEnded {
 				continue
 			}
-			if err := records.Write(ctx, recordOf(t, int64(peak(t.Room, t.Broadcast.ID)))); err != nil {
+			rec := recordOf(t)
+			if n, known := peak(t.Room, t.Broadcast.ID); known {
+				viewers := int64(n)
+				rec.PeakViewers = &viewers
+			}
+			if err := records.Write(ctx, rec); err != nil {
 				return err
 			}
 		}
@@ -165,16 +170,15 @@ func NewRecorder(log Log, logger *slog.Logger, records *Records, peak func(room,
 	return &Follower{Name: RecordFollower, Log: log, Logger: logger, Handle: handle}
 }
 
-func recordOf(ended Transition, peak int64) Record {
+func recordOf(ended Transition) Record {
 	return Record{
-		ID:          ended.Broadcast.ID,
-		Streamer:    ended.User,
-		Room:        ended.Room,
-		Details:     ended.Broadcast.Details,
-		StartedAt:   ended.Broadcast.StartedAt,
-		EndedAt:     ended.At,
-		Reason:      ended.Reason,
-		Version:     ended.Broadcast.Version,
-		PeakViewers: &peak,
+		ID:        ended.Broadcast.ID,
+		Streamer:  ended.User,
+		Room:      ended.Room,
+		Details:   ended.Broadcast.Details,
+		StartedAt: ended.Broadcast.StartedAt,
+		EndedAt:   ended.At,
+		Reason:    ended.Reason,
+		Version:   ended.Broadcast.Version,
 	}
 }

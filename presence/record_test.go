@@ -185,9 +185,9 @@ func testLastEnd(t *testing.T, r *Records) {
 func testRecorder(t *testing.T, r *Records) {
 	s := NewMemory(RecordFollower)
 	var asked []string
-	f := NewRecorder(s, quiet, r, func(room, broadcast string) int {
+	f := NewRecorder(s, quiet, r, func(room, broadcast string) (int, bool) {
 		asked = append(asked, room+" "+broadcast)
-		return 42
+		return 42, len(asked) == 1
 	})
 	a := join(t, s, alice, "c1")
 	b := a.start(time.Minute)
@@ -211,7 +211,14 @@ func testRecorder(t *testing.T, r *Records) {
 	if rec.PeakViewers == nil || *rec.PeakViewers != 42 || rec.UniqueViewers != nil || rec.WatchSeconds != nil {
 		t.Errorf("recorded the figures %v, %v, %v", rec.PeakViewers, rec.UniqueViewers, rec.WatchSeconds)
 	}
-	if want := []string{studio + " " + b.ID}; !slices.Equal(asked, want) {
+	again := join(t, s, alice, "c3")
+	b2 := again.start(time.Minute)
+	again.release(ReasonLeft)
+	f.Drain(t.Context())
+	if rec := readRecord(t, r, b2.ID); rec.PeakViewers != nil {
+		t.Errorf("a peak that nobody knows is recorded as %d", *rec.PeakViewers)
+	}
+	if want := []string{studio + " " + b.ID, studio + " " + b2.ID}; !slices.Equal(asked, want) {
 		t.Errorf("asked for the peaks of %q, want %q", asked, want)
 	}
 }
@@ -234,7 +241,7 @@ func away(t *testing.T, db *sql.DB) (back func()) {
 func testRecorderAway(t *testing.T, r *Records) {
 	const many = 3 * keptBehind
 	s := NewMemory(RecordFollower)
-	f := NewRecorder(s, quiet, r, func(string, string) int { return 0 })
+	f := NewRecorder(s, quiet, r, func(string, string) (int, bool) { return 0, false })
 	back := away(t, r.DB)
 	a := join(t, s, alice, "c1")
 	var ids []string
@@ -264,7 +271,7 @@ func TestRecorderPolls(t *testing.T) {
 		r := openSQLite(t)
 		s := NewMemory(RecordFollower)
 		back := away(t, r.DB)
-		background(t, NewRecorder(s, quiet, r, func(string, string) int { return 0 }).Run)
+		background(t, NewRecorder(s, quiet, r, func(string, string) (int, bool) { return 0, false }).Run)
 		a := join(t, s, alice, "c1")
 		b := a.start(time.Minute)
 		a.release(ReasonLeft)

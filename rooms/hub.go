@@ -32,6 +32,7 @@ type Hub struct {
 
 	countMu sync.Mutex
 	counted map[string]struct{} // rooms whose viewers may have changed
+	others  map[string]int      // viewers on other nodes, of rooms that have any
 
 	beatMu sync.Mutex
 	beaten map[presence.Hold]struct{} // leases whose holder was heard from
@@ -46,6 +47,7 @@ func NewHub(cfg Config) *Hub {
 		rooms:    make(map[string]*room),
 		sessions: make(map[string]Session),
 		counted:  make(map[string]struct{}),
+		others:   make(map[string]int),
 		beaten:   make(map[presence.Hold]struct{}),
 	}
 	cfg.Relay.Attach(h)
@@ -198,7 +200,7 @@ func (h *Hub) Publish(ctx context.Context, p Publication) (Position, error) {
 func (h *Hub) Viewers(name string) int {
 	r := h.find(name)
 	if r == nil {
-		return 0
+		return h.viewersElsewhere(name)
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -208,11 +210,13 @@ func (h *Hub) Viewers(name string) int {
 // acquire returns the node's replica of the room, subscribed, with a reference
 // that must be released.
 func (h *Hub) acquire(ctx context.Context, name string) (*room, error) {
+	others := h.viewersElsewhere(name)
 	h.mu.Lock()
 	r := h.rooms[name]
 	first := r == nil
 	if first {
 		r = newRoom(name)
+		r.viewers.others = others
 		h.rooms[name] = r
 	}
 	r.refs++

@@ -20,23 +20,6 @@ const (
 	MaxDataBytes = 8 << 10
 )
 
-// Code is a stable error code of the protocol.
-type Code string
-
-// The codes with which this package refuses input.
-const (
-	CodeBadRequest Code = "bad_request"
-	CodeTooLarge   Code = "too_large"
-)
-
-// Refusal says what is wrong with somebody's input and what to do about it.
-type Refusal struct {
-	Code    Code
-	Message string
-}
-
-func (r *Refusal) Error() string { return r.Message }
-
 // ChatData is the data of a chat event: plain text, to be shown as text.
 type ChatData struct {
 	Text string `json:"text"`

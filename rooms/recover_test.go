@@ -110,7 +110,7 @@ func wantRecovered(t *testing.T, c *client, since Position, want, chat int) {
 // The snapshot's chat is the last lines, in order, among whatever else was
 // said, and no more than its bytes.
 func TestSnapshotChat(t *testing.T) {
-	wide := strings.Repeat("<", MaxChatRunes) // six bytes each on the wire
+	wide := strings.Repeat("\x01", MaxChatRunes) // six bytes each on the wire
 	for _, test := range []struct {
 		name string
 		text string

@@ -36,28 +36,38 @@ func (c *viewerCount) due(now time.Time) bool {
 	return c.total() != c.told && (c.total() <= bigRoom || now.Sub(c.at) >= viewersEveryBig)
 }
 
-// tellViewers tells the members how many are watching, if it is time to. It
-// returns the number on this node and in all, and whether there is more to
-// tell later.
-func (r *room) tellViewers(now time.Time) (here, total int, later bool) {
+// tellViewers takes in the viewers on other nodes and tells the members how
+// many are watching, if it is time to. It returns the number on this node, and
+// whether there is more to tell later.
+func (r *room) tellViewers(others int, now time.Time) (here int, later bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	c := &r.viewers
+	c.others = others
 	if c.due(now) {
 		c.told, c.at = c.total(), now
 		r.sendLocked(mustMarshal(ViewersMessage{Type: "viewers", Room: r.name, Connections: c.told}))
 	}
-	return c.here, c.total(), c.told != c.total()
+	return c.here, c.told != c.total()
 }
 
 // OtherViewers implements Sink.
 func (h *Hub) OtherViewers(name string, viewers int) {
-	if r := h.find(name); r != nil {
-		r.mu.Lock()
-		r.viewers.others = viewers
-		r.mu.Unlock()
+	h.countMu.Lock()
+	if viewers == 0 {
+		delete(h.others, name)
+	} else {
+		h.others[name] = viewers
 	}
-	h.recount(name)
+	h.counted[name] = struct{}{}
+	h.countMu.Unlock()
+}
+
+// viewersElsewhere returns how many viewers a room has on other nodes.
+func (h *Hub) viewersElsewhere(name string) int {
+	h.countMu.Lock()
+	defer h.countMu.Unlock()
+	return h.others[name]
 }
 
 // recount notes that the room's number of viewers may have changed.
@@ -74,14 +84,14 @@ func (h *Hub) tellAllViewers(ctx context.Context, now time.Time) {
 	h.counted = make(map[string]struct{})
 	h.countMu.Unlock()
 	for name := range counted {
-		here, total := 0, 0
+		here, others := 0, h.viewersElsewhere(name)
 		if r := h.find(name); r != nil {
 			var later bool
-			if here, total, later = r.tellViewers(now); later {
+			if here, later = r.tellViewers(others, now); later {
 				h.recount(name)
 			}
 		}
-		h.cfg.Directory.SetViewers(name, total)
+		h.cfg.Directory.SetViewers(name, here+others)
 		if err := h.cfg.Relay.ReportViewers(ctx, name, here); err != nil && ctx.Err() == nil {
 			h.cfg.Logger.Warn("rooms: reporting viewers failed; it is tried again", "room", name, "error", err)
 			h.recount(name)

@@ -170,7 +170,7 @@ func TestViewersOfOtherNodes(t *testing.T) {
 		a.start()
 		h.viewer(bob, "n1-b")
 		h.hub.OtherViewers(studio, 41)
-		h.hub.OtherViewers("attic", 7) // nobody here cares
+		h.hub.OtherViewers("attic", 7) // nobody here has joined it
 		pass(time.Second)
 		a.wantCounts(42)
 		if j := h.connect(carol, "n1-c").join(Join{}); j.Connections != 43 || h.hub.Viewers(studio) != 43 {
@@ -180,9 +180,19 @@ func TestViewersOfOtherNodes(t *testing.T) {
 		if e := h.directory.Room(studio); e.Viewers != 43 {
 			t.Errorf("the directory has %d viewers, want 43", e.Viewers)
 		}
+		if e := h.directory.Room("attic"); e.Viewers != 7 || h.hub.Viewers("attic") != 7 {
+			t.Errorf("of the attic, the directory knows %d viewers and the hub %d, want 7", e.Viewers, h.hub.Viewers("attic"))
+		}
+		if j := h.connect(carol, "n1-d").join(Join{Room: "attic"}); j.Connections != 8 {
+			t.Errorf("joined the attic as one of %d, want 8", j.Connections)
+		}
 		h.hub.OtherViewers(studio, 0)
+		h.hub.OtherViewers("attic", 0)
 		pass(time.Second)
 		a.wantCounts(43, 2)
+		if len(h.hub.others) != 0 {
+			t.Errorf("rooms without viewers elsewhere are kept: %v", h.hub.others)
+		}
 	})
 }
 

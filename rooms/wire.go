@@ -1,6 +1,7 @@
 package rooms
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 
@@ -61,11 +62,15 @@ func eventOf(t presence.Transition) *Event {
 }
 
 // mustMarshal encodes values of our own types, for which encoding can't fail:
-// their only foreign part is JSON that was parsed before it came here.
+// their only foreign part is JSON that was parsed before it came here. Sockets
+// carry no HTML, so nothing is escaped for its sake: it would make six bytes of
+// each < that somebody sends to a whole room.
 func mustMarshal(v any) []byte {
-	b, err := json.Marshal(v)
-	if err != nil {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(v); err != nil {
 		panic(fmt.Sprintf("rooms: encoding %T: %v", v, err))
 	}
-	return b
+	return bytes.TrimSuffix(b.Bytes(), []byte{'\n'})
 }

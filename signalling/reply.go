@@ -1,6 +1,7 @@
 package signalling
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -13,18 +14,18 @@ import (
 )
 
 // Code is a stable error code of the protocol.
-type Code string
+type Code = rooms.Code
 
 const (
-	CodeBadRequest   Code = "bad_request"
-	CodeUnauthorized Code = "unauthorized"
-	CodeForbidden    Code = "forbidden"
-	CodeNotJoined    Code = "not_joined"
-	CodeConflict     Code = "conflict"
-	CodeTooLarge     Code = "too_large"
-	CodeRateLimited  Code = "rate_limited"
-	CodeUnavailable  Code = "unavailable"
-	CodeInternal     Code = "internal"
+	CodeBadRequest   = rooms.CodeBadRequest
+	CodeUnauthorized = rooms.CodeUnauthorized
+	CodeForbidden    = rooms.CodeForbidden
+	CodeNotJoined    = rooms.CodeNotJoined
+	CodeConflict     = rooms.CodeConflict
+	CodeTooLarge     = rooms.CodeTooLarge
+	CodeRateLimited  = rooms.CodeRateLimited
+	CodeUnavailable  = rooms.CodeUnavailable
+	CodeInternal     = rooms.CodeInternal
 )
 
 // Error is a message that was not carried out. Handlers return it to say what
@@ -57,7 +58,7 @@ func errorOf(err error) *Error {
 	case errors.As(err, &own):
 		return own
 	case errors.As(err, &refusal):
-		return refuse(Code(refusal.Code), "%s", refusal.Message)
+		return refuse(refusal.Code, "%s", refusal.Message)
 	case errors.As(err, &token):
 		return refuse(CodeUnauthorized, "%s: %s", token.Reason, token.Detail)
 	case errors.Is(err, rooms.ErrNotJoined):
@@ -80,9 +81,11 @@ func (e *Error) reply(re string) Failure {
 
 // encode encodes a message of our own types, for which encoding can't fail.
 func encode(message any) []byte {
-	b, err := json.Marshal(message)
-	if err != nil {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false) // sockets carry no HTML
+	if err := e.Encode(message); err != nil {
 		panic(fmt.Sprintf("signalling: encoding %T: %v", message, err))
 	}
-	return b
+	return bytes.TrimSuffix(b.Bytes(), []byte{'\n'})
 }

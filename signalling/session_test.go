@@ -39,7 +39,7 @@ func TestMessages(t *testing.T) {
 		if err != nil || p.Offset != 4 || p.Epoch == "" {
 			t.Errorf("chat at %+v, %v", p, err)
 		}
-		if chat := bob.wait("chat", atOnce); string(chat.Data) != `{"text":"Hello \u003cb\u003e!"}` || chat.From.ID != "bob" || chat.From.Role != auth.RoleViewer || chat.Position != p {
+		if chat := bob.wait("chat", atOnce); string(chat.Data) != `{"text":"Hello <b>!"}` || chat.From.ID != "bob" || chat.From.Role != auth.RoleViewer || chat.Position != p {
 			t.Errorf("chat %+v %s", chat.EventMessage, chat.Data)
 		}
 		members, next, err := bob.Members(background, Members{Room: "alice"})
