@@ -39,6 +39,7 @@ type Directory struct {
 	viewers map[string]int               // rooms that have any, offline ones too
 	counted map[string]struct{}          // rooms whose viewers changed since the last flush
 	ended   map[string]endedPeak         // broadcast → its peak
+	told    map[Kind]uint64              // transitions followed so far
 	feed    feed
 }
 
@@ -58,6 +59,7 @@ func NewDirectory(log Log, logger *slog.Logger) *Directory {
 		viewers: make(map[string]int),
 		counted: make(map[string]struct{}),
 		ended:   make(map[string]endedPeak),
+		told:    make(map[Kind]uint64),
 		feed:    newFeed(),
 	}
 	d.follower = Follower{Log: log, Logger: logger, Handle: d.follow, Trimmed: d.load}
@@ -198,6 +200,7 @@ func (d *Directory) follow(_ context.Context, made []Transition) error {
 			continue
 		}
 		d.seen[p] = t.Seq
+		d.told[t.Kind]++
 		e := d.setLocked(t.Room, t.After)
 		if t.Broadcast != nil {
 			d.feed.append(Change{Transition: t, Entry: e})

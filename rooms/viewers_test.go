@@ -5,10 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"github.com/tallylight/tallylight/auth"
 	"github.com/tallylight/tallylight/presence"
@@ -185,6 +188,19 @@ func TestViewersOfOtherNodes(t *testing.T) {
 		}
 		if j := h.connect(carol, "n1-d").join(Join{Room: "attic"}); j.Connections != 8 {
 			t.Errorf("joined the attic as one of %d, want 8", j.Connections)
+		}
+		want := `
+			# HELP tallylight_members Members of rooms on this node, by role.
+			# TYPE tallylight_members gauge
+			tallylight_members{role="moderator"} 0
+			tallylight_members{role="streamer"} 1
+			tallylight_members{role="viewer"} 3
+			# HELP tallylight_rooms Rooms that have members on this node.
+			# TYPE tallylight_rooms gauge
+			tallylight_rooms 2
+		`
+		if err := testutil.CollectAndCompare(h.hub, strings.NewReader(want)); err != nil {
+			t.Error(err)
 		}
 		h.hub.OtherViewers(studio, 0)
 		h.hub.OtherViewers("attic", 0)

@@ -1,0 +1,44 @@
+package rooms
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/tallylight/tallylight/auth"
+)
+
+var _ prometheus.Collector = (*Hub)(nil)
+
+var (
+	roomsDesc = prometheus.NewDesc("tallylight_rooms",
+		"Rooms that have members on this node.", nil, nil)
+	membersDesc = prometheus.NewDesc("tallylight_members",
+		"Members of rooms on this node, by role.", []string{"role"}, nil)
+)
+
+// Describe implements prometheus.Collector.
+func (h *Hub) Describe(to chan<- *prometheus.Desc) {
+	to <- roomsDesc
+	to <- membersDesc
+}
+
+// Collect implements prometheus.Collector.
+func (h *Hub) Collect(to chan<- prometheus.Metric) {
+	h.mu.Lock()
+	open := make([]*room, 0, len(h.rooms))
+	for _, r := range h.rooms {
+		open = append(open, r)
+	}
+	h.mu.Unlock()
+	members := map[auth.Role]float64{auth.RoleViewer: 0, auth.RoleStreamer: 0, auth.RoleModerator: 0}
+	for _, r := range open {
+		r.mu.Lock()
+		for _, m := range r.members {
+			members[m.role]++
+		}
+		r.mu.Unlock()
+	}
+	to <- prometheus.MustNewConstMetric(roomsDesc, prometheus.GaugeValue, float64(len(open)))
+	for role, n := range members {
+		to <- prometheus.MustNewConstMetric(membersDesc, prometheus.GaugeValue, n, string(role))
+	}
+}

@@ -1,0 +1,131 @@
+package web
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"time"
+
+	"github.com/tallylight/tallylight/auth"
+	"github.com/tallylight/tallylight/rooms"
+)
+
+const (
+	// maxBody bounds what a request may carry; an event has at most 8 KiB.
+	maxBody = 64 << 10
+	// maxKey bounds an idempotency key, as it is kept for minutes.
+	maxKey = 255
+	// askTimeout is how long a store may take to answer: less than a balancer
+	// or a user waits.
+	askTimeout = 5 * time.Second
+)
+
+// publish says something in a room, for a backend that is no member or for a
+// user whose token has a grant there.
+func (s *server) publish(w http.ResponseWriter, r *http.Request) error {
+	room, err := pathID(r, "room", formRoom, auth.ValidRoom)
+	if err != nil {
+		return err
+	}
+	id, err := s.known(r)
+	if err != nil {
+		return err
+	}
+	var body struct {
+		Event string          `json:"event"`
+		Data  json.RawMessage `json:"data"`
+	}
+	if err := readJSON(w, r, &body); err != nil {
+		return err
+	}
+	data, err := rooms.Check(body.Event, body.Data)
+	if err != nil {
+		return err
+	}
+	from, err := senderIn(room, id, rooms.ActionOf(body.Event))
+	if err != nil {
+		return err
+	}
+	key, err := idempotencyKey(r, id)
+	if err != nil {
+		return err
+	}
+	if from != nil {
+		if wait := s.limits.take(id.User, body.Event); wait > 0 {
+			return tooMany(wait, "you publish too much; wait a moment")
+		}
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), askTimeout)
+	defer cancel()
+	position, err := s.cfg.Hub.Publish(ctx, rooms.Publication{Room: room, Name: body.Event, From: from, Data: data, Key: key})
+	if err != nil {
+		return err
+	}
+	return s.created(w, r, position)
+}
+
+// senderIn returns as whom the identity speaks in the room: a backend as the
+// service itself, a user in the highest role in which they may do so.
+func senderIn(room string, id *auth.Identity, action auth.Action) (*rooms.Sender, error) {
+	if id.HasScope(auth.ScopeService) {
+		return nil, nil
+	}
+	for _, role := range []auth.Role{auth.RoleStreamer, auth.RoleModerator, auth.RoleViewer} {
+		if id.May(room, role, action) {
+			return &rooms.Sender{ID: id.User, Name: id.Name, Role: role}, nil
+		}
+	}
+	return nil, forbidden("the token does not allow %.70q in this room; it takes a grant there, or scope service or admin", action)
+}
+
+// idempotencyKey returns the key of a publication. Keys are kept by room; with
+// the user in front, nobody can guess another's and so silence them.
+func idempotencyKey(r *http.Request, id *auth.Identity) (string, error) {
+	keys := r.Header.Values("Idempotency-Key")
+	switch {
+	case len(keys) == 0 || len(keys) == 1 && keys[0] == "":
+		return "", nil
+	case len(keys) > 1:
+		return "", badRequest("there is more than one Idempotency-Key header")
+	case len(keys[0]) > maxKey:
+		return "", badRequest("the Idempotency-Key has %d bytes; it may have %d", len(keys[0]), maxKey)
+	}
+	return id.User + " " + keys[0], nil // a user id has no space
+}
+
+// readJSON reads a request's body. Unknown fields are passed over.
+func readJSON(w http.ResponseWriter, r *http.Request, v any) error {
+	data, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	var tooLarge *http.MaxBytesError
+	switch {
+	case errors.As(err, &tooLarge):
+		return err
+	case err != nil:
+		return badRequest("the body did not arrive whole within %s", bodyTimeout)
+	}
+	// The whole body is here: its deadline would only end the request while it
+	// is being answered.
+	_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
+	return explainJSON(json.Unmarshal(data, v), len(data))
+}
+
+// explainJSON says what is wrong with JSON in the words of its author.
+func explainJSON(err error, size int) error {
+	var syntax *json.SyntaxError
+	var mismatch *json.UnmarshalTypeError
+	switch {
+	case err == nil:
+		return nil
+	case size == 0:
+		return badRequest("there is no body; it should be a JSON object")
+	case errors.As(err, &syntax):
+		return badRequest("the body is not JSON: %s, at byte %d", syntax, syntax.Offset)
+	case errors.As(err, &mismatch) && mismatch.Field == "":
+		return badRequest("the body is not a JSON object")
+	case errors.As(err, &mismatch):
+		return badRequest("%s can't be a JSON %s", mismatch.Field, mismatch.Value)
+	}
+	return badRequest("the body is not JSON: %s", err)
+}

@@ -1,0 +1,71 @@
+package web
+
+import (
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"github.com/tallylight/tallylight/rooms"
+)
+
+// What a user may publish: as much as over one connection, or this API would
+// be the way around the limits there. Backends publish as they like.
+const (
+	chatPerSecond, chatBurst   = 1, 5
+	eventPerSecond, eventBurst = 50, 200
+)
+
+// minLimiters is how many limiters are kept before idle ones are looked for.
+const minLimiters = 1024
+
+// limits counts what users publish.
+type limits struct {
+	mu       sync.Mutex
+	limiters map[limitKey]*rate.Limiter
+	sweepAt  int // how many there may be before the idle ones go
+}
+
+type limitKey struct {
+	user string
+	chat bool
+}
+
+// take counts one event of the user. If it is too many, it returns how long to
+// wait for the next.
+func (l *limits) take(user, event string) time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := time.Now()
+	key := limitKey{user: user, chat: event == rooms.EventChat}
+	limiter := l.limiters[key]
+	if limiter == nil {
+		l.sweepLocked(now)
+		limiter = rate.NewLimiter(eventPerSecond, eventBurst)
+		if key.chat {
+			limiter = rate.NewLimiter(chatPerSecond, chatBurst)
+		}
+		if l.limiters == nil {
+			l.limiters = make(map[limitKey]*rate.Limiter)
+		}
+		l.limiters[key] = limiter
+	}
+	if limiter.AllowN(now, 1) {
+		return 0
+	}
+	return time.Second // what a header can say; at either rate there is room again by then
+}
+
+// sweepLocked forgets those whose limiter is full: a new one would be the same.
+// It waits until there are twice as many as it left, so that it costs little.
+func (l *limits) sweepLocked(now time.Time) {
+	if len(l.limiters) < max(l.sweepAt, minLimiters) {
+		return
+	}
+	for key, limiter := range l.limiters {
+		if limiter.TokensAt(now) >= float64(limiter.Burst()) {
+			delete(l.limiters, key)
+		}
+	}
+	l.sweepAt = 2 * len(l.limiters)
+}

@@ -1,0 +1,34 @@
+package web
+
+import (
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// Whoever makes up users must not fill the memory.
+func TestLimitsForgetTheIdle(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var l limits
+		for range chatBurst {
+			l.take("busy", "chat")
+		}
+		for i := range 10 * minLimiters {
+			l.take(fmt.Sprint("user", i), "chat")
+			time.Sleep(10 * time.Millisecond) // full again after 1 s: some hundred are in use
+			if i%50 == 0 {
+				l.take("busy", "chat")
+			}
+		}
+		if got := len(l.limiters); got > minLimiters {
+			t.Errorf("%d are kept, want at most %d", got, minLimiters)
+		}
+		for range chatBurst {
+			l.take("busy", "chat")
+		}
+		if l.take("busy", "chat") == 0 {
+			t.Error("who is busy has been forgotten")
+		}
+	})
+}

@@ -1,0 +1,136 @@
+// Package web is the front door for everything that is not a socket: the HTTP
+// API that openapi.yaml describes, the pages, and what operators ask a node.
+//
+// Who is live is answered from the node's own directory: such a request waits
+// for nobody. Only what is written, and the history of broadcasts, blocks on a
+// store. Tokens come in the Authorization header and never in the URL.
+package web
+
+import (
+	"log/slog"
+	"net/http"
+
+	"github.com/go-chi/chi/v5"
+	"github.com/go-chi/chi/v5/middleware"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/tallylight/tallylight/auth"
+	"github.com/tallylight/tallylight/presence"
+	"github.com/tallylight/tallylight/rooms"
+)
+
+// Config is what the front door is made of.
+type Config struct {
+	Node      string              // this node's id
+	Hub       *rooms.Hub          // required
+	Store     presence.Store      // required
+	Directory *presence.Directory // required
+	Records   *presence.Records   // required
+	Verifier  *auth.Verifier      // required
+	Logger    *slog.Logger        // required
+
+	// Socket serves /v1/ws; it gets the connection unwrapped. Required.
+	Socket http.Handler
+	// Draining reports whether the node admits nobody any more; nil: never.
+	Draining func() bool
+	// Done, if not nil, is closed when the node begins to stop: streams of
+	// events then end, or the server would wait for them for ever.
+	Done <-chan struct{}
+	// Metrics are served at /metrics; nil: there is no such page.
+	Metrics prometheus.Gatherer
+	// PublicDirectory lets anybody ask who is live.
+	PublicDirectory bool
+	// Origins are the origins (scheme://host[:port]) of pages that may use the
+	// API beside the node's own.
+	Origins []string
+}
+
+type server struct {
+	cfg    Config
+	routes chi.Routes
+	site   site
+	limits limits
+}
+
+// New returns the handler of everything that a node serves.
+func New(cfg Config) http.Handler {
+	s := &server{cfg: cfg, site: loadSite(pages)}
+	router := s.router()
+	s.routes = router
+	return router
+}
+
+// router holds all routes. Those of the API are in openapi.yaml as well.
+func (s *server) router() chi.Router {
+	r := chi.NewRouter()
+	r.Use(middleware.GetHead, s.cors)
+	r.NotFound(s.observe(s.handle(s.notFound)).ServeHTTP)
+	r.MethodNotAllowed(s.observe(s.handle(s.methodNotAllowed)).ServeHTTP)
+
+	// The upgrade takes the connection over: nothing may wrap it.
+	r.Method(http.MethodGet, "/v1/ws", s.cfg.Socket)
+
+	r.Group(func(r chi.Router) {
+		r.Use(s.observe)
+		r.Get("/v1/live", s.handle(s.live))
+		r.Get("/v1/live/stream", s.handle(s.stream))
+		r.Get("/v1/streamers/{id}", s.handle(s.streamer))
+		r.Get("/v1/rooms/{room}", s.handle(s.room))
+		r.Post("/v1/rooms/{room}/events", s.handle(s.publish))
+		r.Get("/v1/broadcasts", s.handle(s.broadcasts))
+		r.Get("/v1/broadcasts/{id}", s.handle(s.broadcast))
+		r.Get("/v1/validate", s.handle(s.validate))
+
+		r.Get("/healthz", s.handle(s.healthz))
+		r.Get("/readyz", s.handle(s.readyz))
+		r.Get("/metrics", s.handle(s.metrics))
+		r.Get("/openapi.yaml", s.handle(s.contract))
+
+		r.Get("/", s.handle(s.page("index.html")))
+		r.Get("/watch/{room}", s.handle(s.page("watch.html")))
+		r.Get("/studio/{room}", s.handle(s.page("studio.html")))
+		r.Get("/admin", s.handle(s.page("admin.html")))
+		r.Get("/assets/*", s.handle(s.asset))
+	})
+	return r
+}
+
+// draining reports whether newcomers should go to another node.
+func (s *server) draining() bool {
+	select {
+	case <-s.cfg.Done: // a nil channel is never ready
+		return true
+	default:
+		return s.cfg.Draining != nil && s.cfg.Draining()
+	}
+}
+
+// notFound answers what has no route: a file of the pages, such as their icon,
+// or nothing.
+func (s *server) notFound(w http.ResponseWriter, r *http.Request) error {
+	if name, ok := s.site.rootFile(r.URL.Path); ok && (r.Method == http.MethodGet || r.Method == http.MethodHead) {
+		return s.site.serve(w, r, name, revalidated)
+	}
+	return notFound("there is nothing at %.100q", r.URL.Path)
+}
+
+// methodNotAllowed names the methods that the path does have.
+func (s *server) methodNotAllowed(_ http.ResponseWriter, r *http.Request) error {
+	path := r.URL.RawPath
+	if path == "" {
+		path = r.URL.Path
+	}
+	var allowed []string
+	for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodDelete} {
+		if s.routes.Match(chi.NewRouteContext(), method, path) {
+			allowed = append(allowed, method)
+		}
+	}
+	if len(allowed) == 0 { // the router does not know the method and so did not look at the path
+		return notFound("there is nothing to %.20q at %.100q", r.Method, r.URL.Path)
+	}
+	if allowed[0] == http.MethodGet {
+		allowed = append(allowed, http.MethodHead)
+	}
+	return wrongMethod(allowed)
+}
