@@ -46,8 +46,9 @@ func (c *serveCmd) check() error {
 	case c.Drain < 0:
 		return usagef("--drain must not be below 0, not %s", c.Drain)
 	}
-	for _, origin := range c.AllowedOrigin {
-		if u, err := url.Parse(origin); err != nil || u.Scheme == "" || u.Host == "" || strings.TrimSuffix(origin, "/") != u.Scheme+"://"+u.Host {
+	for i, origin := range c.AllowedOrigin {
+		c.AllowedOrigin[i] = strings.TrimSuffix(origin, "/")
+		if u, err := url.Parse(origin); err != nil || u.Scheme == "" || u.Host == "" || c.AllowedOrigin[i] != u.Scheme+"://"+u.Host {
 			return usagef("--allowed-origin %q is not an origin such as https://example.com", origin)
 		}
 	}

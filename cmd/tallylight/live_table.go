@@ -17,6 +17,9 @@ const nobodyLive = "nobody is live"
 // maxCell bounds a column, so that a long title leaves room for the rest.
 const maxCell = 40
 
+// minTitle is what a narrow terminal leaves of a title.
+const minTitle = 8
+
 // liveTable is who is live at one moment.
 type liveTable struct {
 	rows  []web.Row
@@ -30,15 +33,10 @@ func (t liveTable) lines() []string {
 	if len(t.rows) == 0 {
 		return []string{nobodyLive}
 	}
-	cells := [][]string{{"STATE", "STREAMER", "ROOM", "TITLE", "VIEWERS", "SINCE"}}
-	for _, row := range t.rows {
-		name := cmp.Or(printable(row.Streamer.Name), row.Streamer.ID)
-		cells = append(cells, []string{
-			t.lamp() + string(row.State), clip(name, maxCell), clip(printable(row.Room), maxCell), clip(printable(row.Title), maxCell),
-			fmt.Sprint(row.Viewers), since(t.now, presence.Millis(row.StartedAt).Time()),
-		})
+	lines := align(t.cells(maxCell))
+	if over := longest(lines) - t.width; t.width > 0 && over > 0 { // the titles make room; if that is not enough, lines are cut
+		lines = align(t.cells(max(t.longestTitle()-over, minTitle)))
 	}
-	lines := align(cells)
 	for i := range lines {
 		if t.width > 0 {
 			lines[i] = clip(lines[i], t.width)
@@ -48,6 +46,34 @@ func (t liveTable) lines() []string {
 		}
 	}
 	return lines
+}
+
+func (t liveTable) cells(maxTitle int) [][]string {
+	cells := [][]string{{"STATE", "STREAMER", "ROOM", "TITLE", "VIEWERS", "SINCE"}}
+	for _, row := range t.rows {
+		name := cmp.Or(printable(row.Streamer.Name), printable(row.Streamer.ID))
+		cells = append(cells, []string{
+			t.lamp() + printable(string(row.State)), clip(name, maxCell), clip(printable(row.Room), maxCell), clip(printable(row.Title), maxTitle),
+			fmt.Sprint(row.Viewers), since(t.now, presence.Millis(row.StartedAt).Time()),
+		})
+	}
+	return cells
+}
+
+func (t liveTable) longestTitle() int {
+	n := 0
+	for _, row := range t.rows {
+		n = max(n, utf8.RuneCountInString(printable(row.Title)))
+	}
+	return min(n, maxCell)
+}
+
+func longest(lines []string) int {
+	n := 0
+	for _, line := range lines {
+		n = max(n, utf8.RuneCountInString(line))
+	}
+	return n
 }
 
 // lamp is the tally light, which only a terminal has.

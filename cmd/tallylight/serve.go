@@ -94,6 +94,7 @@ func newNode(ctx context.Context, cfg serveCmd, logger *slog.Logger) (*node, err
 	n.directory = presence.NewDirectory(n.store, logger)
 	n.recorder = presence.NewRecorder(n.store, logger, db.records, n.directory.Peak)
 	n.hub = rooms.NewHub(rooms.Config{Node: n.id, Store: n.store, Relay: n.relay, Directory: n.directory, Logger: logger})
+	metrics.MustRegister(n.directory, n.hub)
 	n.sockets = signalling.NewServer(signalling.Config{
 		Node: n.id, Hub: n.hub, Verifier: verifier, Logger: logger, Metrics: metrics,
 		Heartbeat: cfg.HeartbeatInterval, Ping: pingOrNever(cfg.PingInterval), Origins: cfg.AllowedOrigin,
@@ -150,13 +151,19 @@ func (n *node) stop(halt context.Context, within time.Duration) error {
 	return nil
 }
 
+// closeWithin bounds the end of a node that has already been drained.
+const closeWithin = 3 * time.Second
+
 // close ends what start began, in reverse.
 func (n *node) close() error {
-	err := n.http.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), closeWithin)
+	defer cancel()
+	err := n.http.Shutdown(ctx) // answers under way are finished; sockets are gone already
+	if err != nil {
+		err = n.http.Close()
+	}
 	n.work.end()
 	n.recording.end()
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-	defer cancel()
 	n.recorder.Drain(ctx)
 	return errors.Join(err, n.records.close())
 }

@@ -22,9 +22,9 @@ CREATE TABLE broadcasts (
 );
 
 -- Each list is paged from the newest on by (started_at, id).
-CREATE INDEX broadcasts_started ON broadcasts (started_at DESC, id DESC);
-CREATE INDEX broadcasts_streamer ON broadcasts (streamer, started_at DESC, id DESC);
-CREATE INDEX broadcasts_room ON broadcasts (room, started_at DESC, id DESC);
+CREATE INDEX broadcasts_started ON broadcasts (started_at);
+CREATE INDEX broadcasts_streamer ON broadcasts (streamer, id); -- pages are in the order of ids
+CREATE INDEX broadcasts_room ON broadcasts (room, id);
 
 -- +goose Down
 DROP TABLE broadcasts;
