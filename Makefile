@@ -1,0 +1,67 @@
+# Everything that is done with this repository. "make run" needs Go and nothing else; "make test" fetches what it lacks.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+# Go's and npm's tools are parallel themselves.
+.NOTPARALLEL:
+
+# npm writes this file at the end of an install: it is as old as what is installed.
+modules := web/node_modules/.package-lock.json
+
+.PHONY: help
+help: ## list what can be made
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
+
+.PHONY: run
+run: ## start one node with everything embedded, and print links to try it
+	go run ./cmd/tallylight serve --dev
+
+.PHONY: test
+test: ## run every check there is, with nothing skipped; installs what is missing first
+	@.ci/bring-up
+	@.ci/steps format vet staticcheck go-test web-test web-dist e2e
+
+.PHONY: lint
+lint: format vet staticcheck ## check the form of the Go code: gofmt, vet, staticcheck
+
+.PHONY: format
+format: # say which Go files gofmt would change
+	@files=$$(find . -name node_modules -prune -o -name '*.go' -print | xargs gofmt -l) && \
+	if [ -n "$$files" ]; then echo "gofmt would change these; \"gofmt -w\" with their names does:"; echo "$$files"; exit 1; fi
+
+.PHONY: vet
+vet:
+	@go vet ./...
+
+.PHONY: staticcheck
+staticcheck:
+	@go tool staticcheck ./...
+
+.PHONY: go-test
+go-test: ## run the Go tests with the race detector; none may skip
+	@TALLYLIGHT_TEST_ALL=1 .ci/go-test ./...
+
+.PHONY: soak
+soak: ## run the Go tests in full length, which takes long
+	@TALLYLIGHT_TEST_ALL=1 TALLYLIGHT_SOAK=1 .ci/go-test -count=1 -timeout=2h ./...
+
+.PHONY: web
+web: $(modules) ## rebuild web/dist, which is to be committed
+	@npm --prefix web run build
+
+.PHONY: web-test
+web-test: $(modules) ## check the types of the SDK and the pages, and run their unit tests
+	@npm --prefix web run check
+	@.ci/none-skipped npm --prefix web run test
+
+.PHONY: web-dist
+web-dist: $(modules) # see that web/dist is what its sources give
+	@.ci/web-dist
+
+.PHONY: e2e
+e2e: $(modules) ## run the browser tests against a node of their own
+	@.ci/none-skipped npm --prefix web run e2e
+
+$(modules): web/package.json web/package-lock.json
+	npm ci --prefix web --no-audit --no-fund
+	@touch $@
