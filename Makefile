@@ -8,13 +8,17 @@ SHELL := /bin/bash
 # npm writes this file at the end of an install: it is as old as what is installed.
 modules := web/node_modules/.package-lock.json
 
+# For trying it out, the compiler need not optimise: most of the first minute would go into that.
+quickly := -gcflags='all=-N -l -dwarf=false' -ldflags='-s -w'
+
 .PHONY: help
 help: ## list what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
 
 .PHONY: run
 run: ## start one node with everything embedded, and print links to try it
-	go run ./cmd/tallylight serve --dev
+	@echo "building; the first time this fetches and compiles everything, which takes a minute"
+	@CGO_ENABLED=0 go run $(quickly) ./cmd/tallylight serve --dev
 
 .PHONY: test
 test: ## run every check there is, with nothing skipped; installs what is missing first
