@@ -66,6 +66,6 @@ web-dist: $(modules) # see that web/dist is what its sources give
 e2e: $(modules) ## run the browser tests against a node of their own
 	@.ci/none-skipped npm --prefix web run e2e
 
-$(modules): web/package.json web/package-lock.json
-	npm ci --prefix web --no-audit --no-fund
+$(modules): web/package.json web/package-lock.json .ci/npm-ci
+	@.ci/npm-ci
 	@touch $@
