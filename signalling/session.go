@@ -37,8 +37,8 @@ type session struct {
 	joined   map[string]auth.Role
 	messages *rate.Limiter
 	chat     *rate.Limiter
-	bad      int // messages in a row that were none
-	limited  int // messages in a row refused for their rate
+	patience *rate.Limiter // with a peer that is told to slow down and does not; nil until the first time
+	bad      int           // messages in a row that were none
 }
 
 var _ rooms.Session = (*session)(nil)
@@ -109,7 +109,7 @@ func (s *session) handleMessage(raw []byte) {
 		err = s.dispatch(envelope, raw)
 	}
 	if err == nil {
-		s.bad, s.limited = 0, 0
+		s.bad = 0
 		return
 	}
 	told := errorOf(err)
@@ -130,11 +130,15 @@ func (s *session) countAgainst(e *Error) {
 			s.end(causeProtocol.because("too many messages that are none"))
 		}
 	case e.Code == CodeRateLimited:
-		if s.limited++; s.limited >= maxLimited {
+		// Not in a row: between two refusals a flood always gets some through.
+		if s.patience == nil {
+			s.patience = rate.NewLimiter(forgivenPerSecond, maxLimited)
+		}
+		if !s.patience.Allow() {
 			s.end(causeTooMany)
 		}
 	default:
-		s.bad, s.limited = 0, 0
+		s.bad = 0
 	}
 }
 

@@ -329,6 +329,29 @@ func TestRates(t *testing.T) {
 	})
 }
 
+// A flood over some time is ended too, although every 20 ms one of its
+// messages is within the rate; who is a little too fast for long is not.
+func TestFlood(t *testing.T) {
+	for _, test := range []struct {
+		perSecond int
+		closed    bool
+	}{{55, false}, {100, true}, {1000, true}} {
+		onNode(t, nil, func(t *testing.T, n *node) {
+			bob := n.connect("bob", func(c *ClientConfig) { c.Silent = true })
+			ended := false
+			for began := time.Now(); time.Since(began) < time.Minute && !ended; {
+				time.Sleep(time.Second / time.Duration(test.perSecond))
+				ended = bob.SendRaw(background, []byte(`{"type":"heartbeat"}`)) != nil
+			}
+			if test.closed {
+				bob.wantClosed(4429, time.Second)
+			} else {
+				bob.wantOpen()
+			}
+		})
+	}
+}
+
 func TestTokenEnds(t *testing.T) {
 	onNode(t, nil, func(t *testing.T, n *node) {
 		ending := func(in time.Duration) string {

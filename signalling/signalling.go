@@ -52,8 +52,9 @@ const (
 	writeTimeout = 20 * time.Second
 	// maxBad is how many messages in a row may be no messages at all.
 	maxBad = 10
-	// maxLimited is how many messages in a row may be refused for their rate.
-	maxLimited = 400
+	// maxLimited is how many messages may be refused for their rate, of which
+	// forgivenPerSecond are forgotten each second.
+	maxLimited, forgivenPerSecond = 400, 10
 	// expiryNotice is how long before its end a token's owner is told.
 	expiryNotice = 60 * time.Second
 

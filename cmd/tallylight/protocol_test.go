@@ -333,10 +333,8 @@ func TestEveryCloseCode(t *testing.T) {
 			},
 			"4429": func(t *testing.T) {
 				bob := p.dial("bob")
-				for range 1000 {
-					if bob.SendRaw(ctx, []byte(`{"type":"heartbeat"}`)) != nil {
-						break
-					}
+				flood := []byte(strings.Repeat(`{"type":"heartbeat"}`+"\n", 50))
+				for bob.Err() == nil && bob.SendRaw(ctx, flood) == nil {
 				}
 				closed(t, 4429, bob)
 			},
