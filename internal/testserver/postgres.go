@@ -66,8 +66,6 @@ func execute(ctx context.Context, server, statement string) error {
 	return err
 }
 
-var errNotInstalled = errors.New("not installed")
-
 // ownPostgres returns the URL of this test binary's server, which the first call starts.
 var ownPostgres = sync.OnceValues(func() (string, error) {
 	bin, err := postgresPrograms()
@@ -168,12 +166,16 @@ func startPostgres(bin, dir string, as *syscall.Credential) (string, error) {
 		} {
 			command = append(command, "-c", setting)
 		}
-		if err := start(dir, "QUIT", as, command...); err != nil { // QUIT: at once, without a checkpoint
+		running, err := start(dir, "QUIT", as, command...) // QUIT: at once, without a checkpoint
+		if err != nil {
 			return "", err
 		}
 		err = waitFor(dir, 30*time.Second, func(ctx context.Context) error { return execute(ctx, server, "SELECT 1") })
-		if err == nil || try == 3 { // somebody else may have taken the port
-			return server, err
+		if err == nil {
+			return server, nil
+		}
+		if err := errors.Join(err, running.stop()); try == 3 { // somebody else may have taken the port
+			return "", err
 		}
 	}
 }

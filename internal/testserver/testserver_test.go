@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -16,17 +17,11 @@ import (
 // A process that is killed cannot clean up after itself; its servers must be gone all the same.
 func TestServersDieWithTheirProcess(t *testing.T) {
 	if dir := os.Getenv("TESTSERVER_CHILD"); dir != "" {
-		if err := start(dir, "TERM", nil, "/bin/sh", "-c", `echo $$ >pid; exec sleep 600`); err != nil {
+		server, err := start(dir, "TERM", nil, "sleep", "600")
+		if err != nil {
 			t.Fatal(err)
 		}
-		err := waitFor(dir, 10*time.Second, func(context.Context) error {
-			data, err := os.ReadFile(filepath.Join(dir, "pid"))
-			if err == nil && !strings.HasSuffix(string(data), "\n") {
-				err = fmt.Errorf("not all there: %q", data)
-			}
-			return err
-		})
-		if err != nil {
+		if err := waitFor(dir, 10*time.Second, func(context.Context) error { _, err := server.pid(); return err }); err != nil {
 			t.Fatal(err)
 		}
 		fmt.Println("ready")
@@ -51,12 +46,8 @@ func TestServersDieWithTheirProcess(t *testing.T) {
 		child.Wait()
 		t.Fatalf("the child said %q, %v", line, err)
 	}
-	var pid int
-	data, err := os.ReadFile(filepath.Join(dir, "pid"))
+	pid, err := (&server{dir: dir}).pid()
 	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := fmt.Sscan(string(data), &pid); err != nil {
 		t.Fatal(err)
 	}
 	child.Process.Kill()
@@ -74,9 +65,55 @@ func TestServersDieWithTheirProcess(t *testing.T) {
 	}
 }
 
+func TestServerIsStopped(t *testing.T) {
+	dir := t.TempDir()
+	server, err := start(dir, "TERM", nil, "/bin/sh", "-c", `trap 'echo orderly >>mark; exit' TERM; echo $PPID >mark; while :; do sleep 0.01; done`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mark := func() string { data, _ := os.ReadFile(filepath.Join(dir, "mark")); return string(data) }
+	err = waitFor(dir, 10*time.Second, func(context.Context) error {
+		if !strings.HasSuffix(mark(), "\n") {
+			return fmt.Errorf("it said %q", mark())
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	pid, err := server.pid()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := server.stop(); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Kill(pid, 0); err != syscall.ESRCH {
+		t.Errorf("the server is there: %v", err)
+	}
+	if !strings.HasSuffix(mark(), "orderly\n") {
+		t.Errorf("its folder says %q, want that it got the signal asked for", mark())
+	}
+}
+
+func TestServerThatEndedIsStopped(t *testing.T) {
+	dir := t.TempDir()
+	server, err := start(dir, "TERM", nil, "/bin/sh", "-c", "echo bye; exit 1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = waitFor(dir, time.Minute, func(context.Context) error { return fmt.Errorf("it never answers") })
+	if err := server.stop(); err != nil {
+		t.Error(err)
+	}
+	if !strings.Contains(tail(dir), "bye") {
+		t.Errorf("its log: %s", tail(dir))
+	}
+}
+
 func TestServerThatEndsIsNotWaitedFor(t *testing.T) {
 	dir := t.TempDir()
-	if err := start(dir, "TERM", nil, "/bin/sh", "-c", "echo the port is taken; exit 1"); err != nil {
+	if _, err := start(dir, "TERM", nil, "/bin/sh", "-c", "echo the port is taken; exit 1"); err != nil {
 		t.Fatal(err)
 	}
 	begun := time.Now()
@@ -86,6 +123,22 @@ func TestServerThatEndsIsNotWaitedFor(t *testing.T) {
 	}
 	if took := time.Since(begun); took > 30*time.Second {
 		t.Errorf("it took %s", took)
+	}
+}
+
+func TestFreePort(t *testing.T) {
+	before := map[int]bool{}
+	for range 200 {
+		port := FreePort(t)
+		if before[port] {
+			t.Fatalf("%d was handed out twice", port)
+		}
+		before[port] = true
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
 	}
 }
 
