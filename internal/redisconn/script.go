@@ -1,0 +1,122 @@
+package redisconn
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// Script is a Lua script that Redis runs as one atomic step.
+type Script struct{ script *redis.Script }
+
+// NewScript joins pieces of Lua into one script: scripts can't import what they share.
+func NewScript(pieces ...string) *Script {
+	source := ""
+	for _, piece := range pieces {
+		source += piece + "\n"
+	}
+	return &Script{redis.NewScript(source)}
+}
+
+// Call is one run of a script.
+type Call struct {
+	Keys []string
+	Args []any
+}
+
+// Run runs a script once. If it fails without an answer, whether it ran is unknown.
+func (c *Conn) Run(ctx context.Context, s *Script, keys []string, args ...any) (Reply, error) {
+	value, err := s.script.Run(ctx, c.client, keys, args...).Result()
+	return Reply{value}, plain(err)
+}
+
+// RunAll runs a script for each call, in one round trip. Each run is atomic, all together are not. It returns the first
+// error; the other calls have run all the same, or their outcome is unknown too.
+func (c *Conn) RunAll(ctx context.Context, s *Script, calls []Call) error {
+	if len(calls) == 0 {
+		return nil
+	}
+	results, err := c.client.Pipelined(ctx, func(p redis.Pipeliner) error {
+		for _, call := range calls {
+			s.script.EvalSha(ctx, p, call.Keys, call.Args...)
+		}
+		return nil
+	})
+	// A pipeline can't fall back from EVALSHA by itself, and a server that was restarted has forgotten every script.
+	for i, result := range results {
+		if redis.HasErrorPrefix(result.Err(), "NOSCRIPT") {
+			if _, err = c.Run(ctx, s, calls[i].Keys, calls[i].Args...); err != nil {
+				return err
+			}
+		}
+	}
+	for _, result := range results {
+		if e := result.Err(); e != nil && !redis.HasErrorPrefix(e, "NOSCRIPT") {
+			return plain(e)
+		}
+	}
+	if redis.HasErrorPrefix(err, "NOSCRIPT") {
+		err = nil
+	}
+	return plain(err)
+}
+
+// Reply is what a script returned. Its methods panic when it is of another form than the caller expects: both are ours.
+type Reply struct{ value any }
+
+// List returns the elements of an array.
+func (r Reply) List() []Reply {
+	if r.value == nil {
+		return nil
+	}
+	values, ok := r.value.([]any)
+	if !ok {
+		panic(fmt.Sprintf("redisconn: a script returned %T, not a list", r.value))
+	}
+	list := make([]Reply, len(values))
+	for i, v := range values {
+		list[i] = Reply{v}
+	}
+	return list
+}
+
+// Text returns a string; nil is the empty one.
+func (r Reply) Text() string {
+	switch v := r.value.(type) {
+	case nil:
+		return ""
+	case string:
+		return v
+	}
+	panic(fmt.Sprintf("redisconn: a script returned %T, not a string", r.value))
+}
+
+// Texts returns the elements of an array of strings.
+func (r Reply) Texts() []string {
+	list := r.List()
+	texts := make([]string, len(list))
+	for i, e := range list {
+		texts[i] = e.Text()
+	}
+	return texts
+}
+
+// Int returns an integer.
+func (r Reply) Int() int64 {
+	v, ok := r.value.(int64)
+	if !ok {
+		panic(fmt.Sprintf("redisconn: a script returned %T, not an integer", r.value))
+	}
+	return v
+}
+
+// Fields returns an array of names and values in turn, as HGETALL gives it.
+func (r Reply) Fields() map[string]string {
+	flat := r.Texts()
+	fields := make(map[string]string, len(flat)/2)
+	for i := 0; i+1 < len(flat); i += 2 {
+		fields[flat[i]] = flat[i+1]
+	}
+	return fields
+}
