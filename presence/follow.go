@@ -18,20 +18,25 @@ const followBatch = 256
 // transitions are handed over again at the next wake-up or poll, so it must be
 // idempotent: a transition is told apart by (broadcast, version), or by Seq.
 type Follower struct {
-	// Name makes the follower durable: the log is kept until it has read it.
-	// Empty for a follower that can load everything anew instead.
+	// Name makes the follower durable: the log is kept until it has read it,
+	// and it begins where it left off, here or on another node. Several nodes
+	// may follow under one name: then each reads all, and what one has finished
+	// with is finished. Empty for a follower that can load everything anew.
 	Name   string
 	Log    Log
 	Logger *slog.Logger
-	// From is where to read on in each partition.
+	// From is where to read on in each partition. A durable follower's is
+	// fetched from the log.
 	From [Partitions]uint64
 	// Handle takes the transitions of one partition in order.
 	Handle func(context.Context, []Transition) error
-	// Trimmed is called when the log no longer has what comes next. It returns
-	// where to read on. A durable follower does not need it.
+	// Trimmed is called when the log no longer has what comes next, and loads
+	// everything anew. It returns where to read on. A durable follower needs
+	// none.
 	Trimmed func(ctx context.Context, partition int) (uint64, error)
 
-	caught atomic.Int64 // Unix ns at which all of the log was last known to be read
+	begun  [Partitions]bool // From is known, for a durable follower
+	caught atomic.Int64     // Unix ns at which all of the log was last known to be read
 }
 
 // Run follows until the context ends.
@@ -54,6 +59,9 @@ func (f *Follower) read(ctx context.Context, partitions []int, all bool) {
 			if ctx.Err() == nil {
 				f.Logger.Warn("presence: following the transition log failed; it is tried again", "follower", f.Name, "partition", p, "error", err)
 			}
+			if errors.Is(err, ErrUnavailable) {
+				break // the others would only wait for the same; the next poll reads them all
+			}
 		}
 	}
 	if all {
@@ -63,11 +71,14 @@ func (f *Follower) read(ctx context.Context, partitions []int, all bool) {
 
 // readOn reads one partition to its end.
 func (f *Follower) readOn(ctx context.Context, p int) error {
+	if err := f.begin(ctx, p); err != nil {
+		return err
+	}
 	for {
 		batch, err := f.Log.Read(ctx, p, f.From[p], followBatch)
-		if errors.Is(err, ErrTrimmed) && f.Trimmed != nil {
+		if errors.Is(err, ErrTrimmed) {
 			var from uint64
-			if from, err = f.Trimmed(ctx, p); err == nil {
+			if from, err = f.trimmed(ctx, p); err == nil {
 				f.From[p] = from
 				continue
 			}
@@ -85,4 +96,31 @@ func (f *Follower) readOn(ctx context.Context, p int) error {
 			}
 		}
 	}
+}
+
+// begin finds out where a durable follower left off.
+func (f *Follower) begin(ctx context.Context, p int) error {
+	if f.Name == "" || f.begun[p] {
+		return nil
+	}
+	from, err := f.Log.Acked(ctx, f.Name, p)
+	if err != nil {
+		return err
+	}
+	f.From[p], f.begun[p] = max(f.From[p], from), true
+	return nil
+}
+
+// trimmed returns where to read on when the log no longer has what comes next.
+// For a durable follower that means that the same one on another node has
+// finished with it.
+func (f *Follower) trimmed(ctx context.Context, p int) (uint64, error) {
+	if f.Name == "" {
+		return f.Trimmed(ctx, p)
+	}
+	from, err := f.Log.Acked(ctx, f.Name, p)
+	if err == nil && from <= f.From[p] {
+		err = ErrTrimmed // nobody has: something is lost
+	}
+	return from, err
 }

@@ -181,10 +181,9 @@ func TestFollowerTrimmed(t *testing.T) {
 		asked := 0
 		f := &Follower{Log: log, Logger: quiet, Handle: r.handle, Trimmed: func(_ context.Context, p int) (uint64, error) {
 			if p == PartitionOf(studio) {
-				asked++
-			}
-			if asked == 1 {
-				return 0, ErrUnavailable
+				if asked++; asked == 1 {
+					return 0, ErrUnavailable
+				}
 			}
 			_, seq, err := s.Load(t.Context(), p)
 			return seq, err

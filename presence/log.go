@@ -44,6 +44,15 @@ func (g *transitionLog) read(after uint64, max int) ([]Transition, error) {
 	return slices.Clone(from[:min(max, len(from))]), nil
 }
 
+// ackedBy returns up to where a follower has finished; one that is new begins
+// here.
+func (g *transitionLog) ackedBy(follower string) uint64 {
+	if _, known := g.acked[follower]; !known {
+		g.acked[follower] = g.last()
+	}
+	return g.acked[follower]
+}
+
 func (g *transitionLog) ack(follower string, upTo uint64) {
 	if g.acked[follower] < upTo {
 		g.acked[follower] = upTo

@@ -121,10 +121,14 @@ func (m *Memory) Beat(_ context.Context, holds []Hold) error {
 }
 
 // Sweep implements Store.
-func (m *Memory) Sweep(_ context.Context, partition int) (int, error) {
+func (m *Memory) Sweep(_ context.Context, partition int, lag time.Duration) (int, error) {
 	now := time.Now()
 	m.mu.Lock()
 	p := &m.parts[partition]
+	if lag > 0 && now.Sub(p.clock.last) < lag {
+		m.mu.Unlock()
+		return 0, nil
+	}
 	clock := p.clock.advance(now)
 	ended := 0
 	for room, deadline := range p.deadlines {
@@ -161,6 +165,13 @@ func (m *Memory) Read(_ context.Context, partition int, after uint64, max int) (
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.parts[partition].log.read(after, max)
+}
+
+// Acked implements Log.
+func (m *Memory) Acked(_ context.Context, follower string, partition int) (uint64, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.parts[partition].log.ackedBy(follower), nil
 }
 
 // Ack implements Log.

@@ -80,6 +80,9 @@ type Log interface {
 	// Read returns at most max transitions after the position, oldest first,
 	// or ErrTrimmed if some of those are gone.
 	Read(ctx context.Context, partition int, after uint64, max int) ([]Transition, error)
+	// Acked returns the position up to which a durable follower has finished,
+	// on whatever node it ran; one that is new begins with what comes next.
+	Acked(ctx context.Context, follower string, partition int) (uint64, error)
 	// Ack tells that a durable follower has finished with everything up to the
 	// position: the log is kept until all of them have.
 	Ack(ctx context.Context, follower string, partition int, upTo uint64) error
@@ -93,6 +96,7 @@ type Store interface {
 	Leases
 	Log
 	// Sweep ends the broadcasts of a partition whose window has passed, and
-	// says how many. Its clock is the partition's own: see Sweeper.
-	Sweep(ctx context.Context, partition int) (int, error)
+	// says how many. Its clock is the partition's own: see Sweeper. It does
+	// nothing if the partition was swept less than lag ago, by whichever node.
+	Sweep(ctx context.Context, partition int, lag time.Duration) (int, error)
 }

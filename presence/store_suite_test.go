@@ -138,7 +138,7 @@ func wantTold(t *testing.T, s Store, want ...string) {
 
 func sweep(t *testing.T, s Store) int {
 	t.Helper()
-	n, err := s.Sweep(context.Background(), PartitionOf(studio))
+	n, err := s.Sweep(context.Background(), PartitionOf(studio), 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -399,7 +399,7 @@ func testSweepOnce(t *testing.T, s Store) {
 	sweep(t, s)                       // moves the partition's clock
 	var sweepers sync.WaitGroup
 	for range 8 {
-		sweepers.Go(func() { _, _ = s.Sweep(context.Background(), PartitionOf(studio)) })
+		sweepers.Go(func() { _, _ = s.Sweep(context.Background(), PartitionOf(studio), 0) })
 	}
 	sweepers.Wait()
 	eventually(t, "the broadcast ends", func() bool { sweep(t, s); return lease(t, s).State == StateOffline })
@@ -459,7 +459,7 @@ func testResumeSweepRace(t *testing.T, s Store) {
 		a.release(ReasonConnectionLost)
 		time.Sleep(2 * time.Millisecond) // past the window: either may win
 		var both sync.WaitGroup
-		both.Go(func() { _, _ = s.Sweep(context.Background(), PartitionOf(studio)) })
+		both.Go(func() { _, _ = s.Sweep(context.Background(), PartitionOf(studio), 0) })
 		both.Go(func() { _, _ = claim(s, alice, "c2") })
 		both.Wait()
 		var kinds []Kind

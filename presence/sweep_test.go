@@ -35,11 +35,11 @@ type lateStore struct {
 	down bool
 }
 
-func (l *lateStore) Sweep(ctx context.Context, p int) (int, error) {
+func (l *lateStore) Sweep(ctx context.Context, p int, lag time.Duration) (int, error) {
 	if l.down {
 		return 0, ErrUnavailable
 	}
-	return l.Store.Sweep(ctx, p)
+	return l.Store.Sweep(ctx, p, lag)
 }
 
 // The time in which the store did not answer does not count: it may have been

@@ -1,0 +1,124 @@
+package presence
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+)
+
+// openNodes makes a node one of those under a prefix, and returns what it was told of changes.
+func openNodes(t *testing.T, prefix, node string) (n *Nodes, changes chan NodesChange, stop func()) {
+	t.Helper()
+	n = NewNodes(openConn(t, prefix), node, quiet)
+	changes = make(chan NodesChange, 100)
+	n.Watch(func(_ context.Context, c NodesChange) { changes <- c })
+	ctx, cancel := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	running.Go(func() { n.Run(ctx) })
+	stop = sync.OnceFunc(func() { cancel(); running.Wait() })
+	t.Cleanup(stop)
+	return n, changes, stop
+}
+
+func wantLiving(t *testing.T, n *Nodes, want ...string) {
+	t.Helper()
+	eventually(t, fmt.Sprintf("%s knows %v", n.node, want), func() bool { return slices.Equal(n.Living(), want) })
+}
+
+func TestNodesKnowEachOther(t *testing.T) {
+	prefix := redisPrefix()
+	a, _, _ := openNodes(t, prefix, "a")
+	wantLiving(t, a, "a")
+	b, told, stop := openNodes(t, prefix, "b")
+	wantLiving(t, b, "a", "b")
+	wantLiving(t, a, "a", "b")
+	if c := <-told; !slices.Equal(c.Living, []string{"a", "b"}) || c.Missed || len(c.Lapsed) != 0 {
+		t.Errorf("b was told %+v", c)
+	}
+	stop() // and says so
+	wantLiving(t, a, "a")
+}
+
+// One node dies without a word: the others see it once its lease has lapsed, and one of them is to clear up.
+func TestNodesMissTheDead(t *testing.T) {
+	prefix := redisPrefix()
+	a, toldA, _ := openNodes(t, prefix, "a")
+	b, toldB, _ := openNodes(t, prefix, "b")
+	dead := NewNodes(openConn(t, prefix), "dead", quiet)
+	dead.refresh(t.Context())
+	wantLiving(t, a, "a", "b", "dead")
+	wantLiving(t, b, "a", "b", "dead")
+	lapse(t, a, "dead")
+	wantLiving(t, a, "a", "b")
+	wantLiving(t, b, "a", "b")
+	cleared := 0
+	for _, told := range []chan NodesChange{toldA, toldB} {
+		for len(told) > 0 {
+			if c := <-told; slices.Contains(c.Lapsed, "dead") {
+				cleared++
+			}
+		}
+	}
+	if cleared != 1 {
+		t.Errorf("%d nodes are to clear up after the dead one", cleared)
+	}
+
+	// It was only frozen, and learns that it was missed.
+	missed := false
+	dead.Watch(func(_ context.Context, c NodesChange) { missed = missed || c.Missed })
+	dead.refresh(t.Context())
+	if !missed {
+		t.Error("a node that was taken for dead does not learn of it")
+	}
+}
+
+// lapse lets a node's lease end now.
+func lapse(t *testing.T, n *Nodes, node string) {
+	t.Helper()
+	if err := n.conn.Client().ZAddXX(t.Context(), n.key(), zero(node)).Err(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Every partition has one node of each rank; with one node gone, only its partitions move.
+func TestNodesRank(t *testing.T) {
+	living := []string{"a", "b", "c", "d"}
+	ranks := func(living []string) map[string][]int {
+		ranks := make(map[string][]int)
+		for _, node := range living {
+			n := &Nodes{node: node, living: living}
+			for p := range Partitions {
+				ranks[node] = append(ranks[node], n.Rank(p))
+			}
+		}
+		return ranks
+	}
+	before, after := ranks(living), ranks(living[1:])
+	for p := range Partitions {
+		seen := make(map[int]bool)
+		for _, node := range living {
+			seen[before[node][p]] = true
+		}
+		if len(seen) != len(living) || !seen[0] {
+			t.Errorf("partition %d has the ranks %v", p, seen)
+		}
+		for _, node := range living[1:] {
+			if before[node][p] == 0 && after[node][p] != 0 || after[node][p] == 0 && before[node][p] > 1 {
+				t.Errorf("partition %d: %s was %d and is %d", p, node, before[node][p], after[node][p])
+			}
+		}
+	}
+	for node, all := range before {
+		first := 0
+		for _, rank := range all {
+			if rank == 0 {
+				first++
+			}
+		}
+		if first < Partitions/len(living)/3 || first > Partitions/len(living)*3 {
+			t.Errorf("%s is first for %d of %d partitions", node, first, Partitions)
+		}
+	}
+}

@@ -1,0 +1,98 @@
+package presence
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// encode returns the JSON that scripts put into messages as it is. Sockets carry no HTML, so nothing is escaped for its
+// sake.
+func encode(v any) string {
+	var b strings.Builder
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(v); err != nil {
+		panic(fmt.Sprintf("presence: encoding %T: %v", v, err)) // our own types
+	}
+	return strings.TrimSuffix(b.String(), "\n")
+}
+
+// decoder reads fields as the scripts wrote them, and keeps the first error.
+type decoder struct {
+	fields map[string]string
+	err    error
+}
+
+func (d *decoder) int(name string) int64 {
+	text := d.fields[name]
+	if text == "" {
+		return 0
+	}
+	n, err := strconv.ParseInt(text, 10, 64)
+	d.note(name, err)
+	return n
+}
+
+func (d *decoder) json(name string, into any) {
+	if text := d.fields[name]; text != "" {
+		d.note(name, json.NewDecoder(bytes.NewReader([]byte(text))).Decode(into))
+	}
+}
+
+func (d *decoder) note(name string, err error) {
+	if err != nil && d.err == nil {
+		d.err = fmt.Errorf("presence: field %s in redis is %q: %w", name, d.fields[name], err)
+	}
+}
+
+// leaseOf reads a lease as lease.lua keeps it.
+func leaseOf(fields map[string]string) (Lease, error) {
+	d := decoder{fields: fields}
+	l := Lease{
+		Room: fields["room"], State: State(fields["state"]),
+		Connection: fields["connection"], Node: fields["node"], Fence: Fence(d.int("fence")),
+		Until: Millis(d.int("ends")), Reason: Reason(fields["reason"]), LastSeen: Millis(d.int("seen")),
+	}
+	d.json("user", &l.User)
+	if id := fields["broadcast"]; id != "" {
+		b := &Broadcast{ID: id, StartedAt: Millis(d.int("started")), Version: d.int("version")}
+		d.json("title", &b.Title)
+		d.json("category", &b.Category)
+		d.json("language", &b.Language)
+		d.json("tags", &b.Tags)
+		l.Broadcast = b
+	}
+	if fields["window"] != "" {
+		window := time.Duration(d.int("window")) * time.Millisecond
+		l.Window = &window
+	}
+	return l, d.err
+}
+
+// transitionOf reads an entry of the log.
+func transitionOf(entry redis.XMessage) (Transition, error) {
+	fields := make(map[string]string, len(entry.Values))
+	for name, value := range entry.Values {
+		fields[name], _ = value.(string)
+	}
+	id, _, _ := strings.Cut(entry.ID, "-")
+	seq, err := strconv.ParseUint(id, 10, 64)
+	if err != nil {
+		return Transition{}, fmt.Errorf("presence: a transition has the id %q: %w", entry.ID, err)
+	}
+	d := decoder{fields: fields}
+	t := Transition{
+		Seq: seq, Room: fields["room"], Kind: Kind(fields["kind"]), At: Millis(d.int("at")),
+		Reason: Reason(fields["reason"]), Until: Millis(d.int("until")),
+	}
+	d.json("user", &t.User)
+	d.json("broadcast", &t.Broadcast)
+	d.json("after", &t.After)
+	return t, d.err
+}

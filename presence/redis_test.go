@@ -1,0 +1,198 @@
+package presence
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/tallylight/tallylight/internal/redisconn"
+	"github.com/tallylight/tallylight/internal/testserver"
+)
+
+// redisPrefix returns a prefix that no other test has: they share a server.
+func redisPrefix() string { return "test-" + strings.ToLower(rand.Text()[:10]) }
+
+// openConn connects to the tests' server.
+func openConn(t *testing.T, prefix string) *redisconn.Conn {
+	t.Helper()
+	conn, err := redisconn.Open(t.Context(), testserver.Redis(t), prefix, quiet)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	return conn
+}
+
+// openRedis returns the store of one node, running, over the data under a prefix.
+func openRedis(t *testing.T, prefix, node string, followers ...string) *Redis {
+	t.Helper()
+	s, err := NewRedis(t.Context(), RedisConfig{Conn: openConn(t, prefix), Node: node, Logger: quiet, Heartbeat: 50 * time.Second}, followers...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	running.Go(func() { s.Run(ctx) })
+	t.Cleanup(func() { cancel(); running.Wait() })
+	eventually(t, "the store hears of news", func() bool { return s.Check() == nil })
+	return s
+}
+
+func TestRedis(t *testing.T) {
+	testStore(t, func(t *testing.T, test func(*testing.T, Store)) {
+		test(t, openRedis(t, redisPrefix(), "n1", "suite"))
+	})
+}
+
+// zero is a room's deadline that has passed, for a test that does not want to wait.
+func zero(room string) redis.Z { return redis.Z{Member: room} }
+
+// onlineKey reads a streamer's presence key: its value, and how long it lasts.
+func onlineKey(t *testing.T, s *Redis) (user string, lasts time.Duration) {
+	t.Helper()
+	key := s.parts[PartitionOf(studio)].base + "online:" + studio
+	user, err := s.cfg.Conn.Client().Get(t.Context(), key).Result()
+	if errors.Is(err, redis.Nil) {
+		return "", 0
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	lasts, err = s.cfg.Conn.Client().PTTL(t.Context(), key).Result()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return user, lasts
+}
+
+// The presence key is there while its streamer is, and for three heartbeats at most after the last.
+func TestRedisPresenceKey(t *testing.T) {
+	s := openRedis(t, redisPrefix(), "n1")
+	within := func(when string, least, most time.Duration) {
+		t.Helper()
+		if user, lasts := onlineKey(t, s); user != alice.ID || lasts < least || lasts > most {
+			t.Errorf("%s, the key says %q and lasts %s, want %s to %s", when, user, lasts, least, most)
+		}
+	}
+	gone := func(when string) {
+		t.Helper()
+		if user, _ := onlineKey(t, s); user != "" {
+			t.Errorf("%s, the key is still there", when)
+		}
+	}
+	gone("at first")
+	a := join(t, s, alice, "c1")
+	within("once alice has joined", 149*time.Second, 150*time.Second)
+	expire := func(d time.Duration) {
+		t.Helper()
+		key := s.parts[PartitionOf(studio)].base + "online:" + studio
+		if err := s.cfg.Conn.Client().PExpire(t.Context(), key, d).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	expire(time.Minute)
+	beat := func(h Hold) {
+		t.Helper()
+		if err := s.Beat(t.Context(), []Hold{h, {"nowhere", 7}, {studio, 7}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	beat(a.hold)
+	within("after a beat", 149*time.Second, 150*time.Second)
+	expire(time.Millisecond)
+	eventually(t, "the key ends", func() bool { user, _ := onlineKey(t, s); return user == "" })
+	beat(a.hold)
+	within("after a beat that came too late", 149*time.Second, 150*time.Second)
+	a.start(time.Minute)
+	a.release(ReasonConnectionLost)
+	gone("while alice is gone")
+	beat(a.hold)
+	gone("after a late beat of the lost connection")
+	back := join(t, s, alice, "c2")
+	within("once she is back", 149*time.Second, 150*time.Second)
+	back.release(ReasonLeft)
+	gone("once she has left")
+}
+
+// A restart of Redis forgets every script; a pipeline has no way back from that by itself.
+func TestRedisForgetsScripts(t *testing.T) {
+	s := openRedis(t, redisPrefix(), "n1")
+	a := join(t, s, alice, "c1")
+	if err := s.cfg.Conn.Client().ScriptFlush(t.Context()).Err(); err != nil {
+		t.Fatal(err)
+	}
+	before := lease(t, s).LastSeen
+	time.Sleep(2 * time.Millisecond) // so that the next millisecond is another one
+	if err := s.Beat(t.Context(), []Hold{a.hold}); err != nil {
+		t.Fatal(err)
+	}
+	if seen := lease(t, s).LastSeen; seen <= before {
+		t.Errorf("the beat was lost: last seen at %d, before at %d", seen, before)
+	}
+	if err := s.cfg.Conn.Client().ScriptFlush(t.Context()).Err(); err != nil {
+		t.Fatal(err)
+	}
+	a.start(time.Minute)
+}
+
+// A sweeper that comes second must not move the clock on twice.
+func TestSweepLag(t *testing.T) {
+	for name, s := range map[string]Store{"Redis": openRedis(t, redisPrefix(), "n1"), "memory": NewMemory()} {
+		a := join(t, s, alice, "c1")
+		a.start(time.Millisecond)
+		sweep(t, s)
+		a.release(ReasonConnectionLost)
+		time.Sleep(10 * time.Millisecond)
+		if n, err := s.Sweep(t.Context(), PartitionOf(studio), time.Minute); n != 0 || err != nil {
+			t.Errorf("%s: a sweep right after another ended %d, %v", name, n, err)
+		}
+		if n := sweep(t, s); n != 1 {
+			t.Errorf("%s: a sweep without lag ended %d, want 1", name, n)
+		}
+	}
+}
+
+// Redis away: nothing blocks for long, and every error says that the outcome is unknown.
+func TestRedisAway(t *testing.T) {
+	server := testserver.OwnRedis(t)
+	conn, err := redisconn.Open(t.Context(), server.URL, redisPrefix(), quiet)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	s, err := NewRedis(t.Context(), RedisConfig{Conn: conn, Node: "n1", Logger: quiet, Heartbeat: time.Minute}, "suite")
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := join(t, s, alice, "c1")
+	server.Stop()
+	ctx, p := t.Context(), PartitionOf(studio)
+	for name, ask := range map[string]func() error{
+		"claim":   func() error { _, err := claim(s, alice, "c2"); return err },
+		"start":   func() error { _, err := s.Start(ctx, a.hold, Start{}); return err },
+		"update":  func() error { _, err := s.Update(ctx, a.hold, Changes{}); return err },
+		"end":     func() error { _, err := s.End(ctx, a.hold, ReasonLeft); return err },
+		"release": func() error { return s.Release(ctx, a.hold, ReasonLeft) },
+		"get":     func() error { _, err := s.Get(ctx, studio); return err },
+		"beat":    func() error { return s.Beat(ctx, []Hold{a.hold}) },
+		"sweep":   func() error { _, err := s.Sweep(ctx, p, 0); return err },
+		"load":    func() error { _, _, err := s.Load(ctx, p); return err },
+		"read":    func() error { _, err := s.Read(ctx, p, 0, 1); return err },
+		"ack":     func() error { return s.Ack(ctx, "suite", p, 1) },
+		"acked":   func() error { _, err := s.Acked(ctx, "suite", p); return err },
+		"open": func() error {
+			_, err := NewRedis(ctx, RedisConfig{Conn: conn, Node: "n2", Logger: quiet, Heartbeat: time.Minute}, "suite")
+			return err
+		},
+	} {
+		if err := ask(); !errors.Is(err, ErrUnavailable) {
+			t.Errorf("%s: %v, want ErrUnavailable", name, err)
+		}
+	}
+}
