@@ -42,7 +42,7 @@ func (h *Hub) onLease(ctx context.Context, s Session, name string, do func(prese
 	if err != nil {
 		return nil, err
 	}
-	h.apply(ctx, presence.PartitionOf(name))
+	_ = h.apply(ctx, presence.PartitionOf(name))
 	return lease.Broadcast, nil
 }
 

@@ -36,6 +36,10 @@ type Hub struct {
 
 	beatMu sync.Mutex
 	beaten map[presence.Hold]struct{} // leases whose holder was heard from
+
+	settleMu  sync.Mutex
+	unsettled []unsettled
+	claims    map[string][]string // by connection: rooms it may have claimed
 }
 
 var _ Sink = (*Hub)(nil)
@@ -49,6 +53,7 @@ func NewHub(cfg Config) *Hub {
 		counted:  make(map[string]struct{}),
 		others:   make(map[string]int),
 		beaten:   make(map[presence.Hold]struct{}),
+		claims:   make(map[string][]string),
 	}
 	cfg.Relay.Attach(h)
 	return h
@@ -73,6 +78,7 @@ func (h *Hub) everySecond(ctx context.Context) {
 		case now := <-tick.C:
 			h.tellAllViewers(ctx, now)
 			h.passBeats(ctx)
+			h.settle(ctx)
 		}
 	}
 }
@@ -85,8 +91,9 @@ func (h *Hub) Register(s Session) {
 	h.sessions[s.Connection()] = s
 }
 
-// Unregister ends what Register began.
+// Unregister ends what Register began. The session must not join any more.
 func (h *Hub) Unregister(s Session) {
+	h.settleClaims(s.Connection())
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	delete(h.sessions, s.Connection())
@@ -140,13 +147,16 @@ func (h *Hub) newMember(ctx context.Context, s Session, j Join) (*member, error)
 	claimed, err := h.cfg.Store.Claim(ctx, presence.Claim{
 		Room: j.Room, User: s.User(), Connection: s.Connection(), Node: h.cfg.Node,
 	})
+	if errors.Is(err, presence.ErrUnavailable) {
+		h.claimUnknown(s.Connection(), j.Room)
+	}
 	if err != nil {
 		return nil, err
 	}
 	m.fence = claimed.Lease.Fence
 	// The snapshot that follows should already show the streamer as they are
 	// now. If this fails, the log's follower tells the room a little later.
-	h.apply(ctx, presence.PartitionOf(j.Room))
+	_ = h.apply(ctx, presence.PartitionOf(j.Room))
 	if claimed.Replaced != "" {
 		h.cutReplaced(ctx, claimed)
 	}
@@ -164,7 +174,8 @@ func (h *Hub) cutReplaced(ctx context.Context, c presence.Claimed) {
 
 // Leave takes the session out of the room; a streamer's lease is released for
 // the reason. ErrNotJoined if it is not a member. It may block on the store,
-// but the session is out of the room before that.
+// but the session is out of the room before that. If the store does not
+// answer, the lease is given up as soon as it does.
 func (h *Hub) Leave(ctx context.Context, s Session, name string, why presence.Reason) error {
 	r := h.find(name)
 	if r == nil {
@@ -180,13 +191,16 @@ func (h *Hub) Leave(ctx context.Context, s Session, name string, why presence.Re
 		return nil
 	}
 	err := h.cfg.Store.Release(ctx, m.hold(name), why)
-	if errors.Is(err, presence.ErrFenced) {
+	switch {
+	case errors.Is(err, presence.ErrFenced):
 		return nil // a newer connection holds the lease: it is not ours to end
-	}
-	if err != nil {
+	case errors.Is(err, presence.ErrUnavailable):
+		h.settleLater(unsettled{room: name, connection: s.Connection(), fence: m.fence, why: why})
+		return nil
+	case err != nil:
 		return err
 	}
-	h.apply(ctx, presence.PartitionOf(name))
+	_ = h.apply(ctx, presence.PartitionOf(name))
 	return nil
 }
 
@@ -262,14 +276,21 @@ func (h *Hub) find(name string) *room {
 }
 
 // applyAll moves transitions of these partitions into their rooms.
+// While the store is away there is no use in asking it 64 times.
 func (h *Hub) applyAll(ctx context.Context, partitions []int, _ bool) {
 	for _, p := range partitions {
-		h.apply(ctx, p)
+		if errors.Is(h.apply(ctx, p), presence.ErrUnavailable) {
+			return
+		}
 	}
 }
 
-func (h *Hub) apply(ctx context.Context, partition int) {
-	if err := h.cfg.Relay.Apply(ctx, partition); err != nil && ctx.Err() == nil {
+// apply moves transitions of a partition into their rooms. Whoever has made
+// one may pass over the error: the log's follower comes by again.
+func (h *Hub) apply(ctx context.Context, partition int) error {
+	err := h.cfg.Relay.Apply(ctx, partition)
+	if err != nil && ctx.Err() == nil {
 		h.cfg.Logger.Warn("rooms: applying transitions failed; it is tried again", "partition", partition, "error", err)
 	}
+	return err
 }

@@ -18,8 +18,10 @@ const (
 	probeEvery = 5 * time.Second
 	// deafAfter is two probes and some slack.
 	deafAfter = 11 * time.Second
-	// relistenWithin bounds the wait before a lost connection is made anew; it is drawn at random.
-	relistenWithin = 500 * time.Millisecond
+	// relistenLeast and relistenMost bound the wait before a lost connection is made anew. It is drawn at random, as all
+	// nodes lose theirs at the same moment, and grows while that fails.
+	relistenLeast = 20 * time.Millisecond
+	relistenMost  = time.Second
 )
 
 // ErrDeaf: the listener has not heard from Redis for a while; what is published does not reach this node.
@@ -99,17 +101,22 @@ func (l *Listener) Check() error {
 
 // Run listens until the context ends.
 func (l *Listener) Run(ctx context.Context) {
-	for ctx.Err() == nil {
+	wait := relistenLeast
+	for {
 		err := l.connected(ctx)
-		l.heardAt.Store(0)
+		if l.heardAt.Swap(0) != 0 {
+			wait = relistenLeast
+		}
 		if ctx.Err() != nil {
 			return
 		}
 		l.conn.logger.Warn("redis: the connection for messages was lost; it is made anew", "error", err)
 		select {
 		case <-ctx.Done():
-		case <-time.After(rand.N(relistenWithin)):
+			return
+		case <-time.After(rand.N(wait)):
 		}
+		wait = min(2*wait, relistenMost)
 	}
 }
 

@@ -1,0 +1,279 @@
+package rooms
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/tallylight/tallylight/internal/redisconn"
+	"github.com/tallylight/tallylight/presence"
+)
+
+// counts adds up how many viewers each room has on other living nodes. A node writes one number per room, and only when
+// it changed; the same step publishes it. All nodes hear of all numbers, because each of them answers who is live. What
+// a node said that is gone does not count, so that nobody needs to repair anything after a crash.
+type counts struct {
+	relay *Redis
+
+	mu       sync.Mutex
+	living   map[string]bool
+	rooms    map[string]map[string]int // room → node → viewers there; without this node
+	told     map[string]int            // room → what the sink was told, unless 0
+	reported map[string]int            // room → what this node last reported, unless 0
+	unsure   map[string]bool           // rooms whose number must be reported again
+	loading  [presence.Partitions]*countLoad
+	load     chan int // partitions to load; has room for all
+}
+
+// countLoad is what was heard while a partition's numbers are being loaded: that is newer than what is loaded.
+type countLoad struct {
+	heard map[countKey]bool
+	again bool
+}
+
+type countKey struct{ node, room string }
+
+func newCounts(r *Redis) *counts {
+	c := &counts{
+		relay:    r,
+		living:   make(map[string]bool),
+		rooms:    make(map[string]map[string]int),
+		told:     make(map[string]int),
+		reported: make(map[string]int),
+		unsure:   make(map[string]bool),
+		load:     make(chan int, presence.Partitions),
+	}
+	for _, node := range r.cfg.Nodes.Living() {
+		c.living[node] = true
+	}
+	for p := range r.parts {
+		r.listener.Listen(r.parts[p].base+"counts", redisconn.Handler{
+			Subscribed: func() { c.mustLoad(p) },
+			Message:    c.heard,
+		})
+	}
+	r.cfg.Nodes.Watch(c.nodesChanged)
+	return c
+}
+
+// run loads numbers when subscriptions were made, until the context ends.
+func (c *counts) run(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case p := <-c.load:
+			c.loadPartition(ctx, p)
+		}
+	}
+}
+
+// report writes and publishes a number of this node, if it has changed. Calls must not overlap: numbers would be written
+// in another order than they were counted in.
+func (c *counts) report(ctx context.Context, room string, viewers int) error {
+	c.mu.Lock()
+	same := c.reported[room] == viewers && !c.unsure[room]
+	c.mu.Unlock()
+	if same {
+		return nil
+	}
+	base := c.relay.parts[presence.PartitionOf(room)].base
+	_, err := c.relay.cfg.Conn.Run(ctx, viewersScript, []string{base + "viewers"}, base+"counts", c.relay.cfg.Node, room, viewers)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err != nil {
+		c.unsure[room] = true // it may have been written all the same
+		return unavailable(err)
+	}
+	set(c.reported, room, viewers)
+	delete(c.unsure, room)
+	return nil
+}
+
+// set keeps a number, 0 by not keeping it.
+func set[K comparable](m map[K]int, key K, n int) {
+	if n == 0 {
+		delete(m, key)
+	} else {
+		m[key] = n
+	}
+}
+
+// heard takes a number from the channel.
+func (c *counts) heard(payload string) {
+	key, n, ok := parseCount(payload)
+	if !ok || key.node == c.relay.cfg.Node {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if l := c.loading[presence.PartitionOf(key.room)]; l != nil {
+		l.heard[key] = true
+	}
+	c.setLocked(key, n)
+	c.tellLocked(key.room)
+}
+
+// parseCount reads "<node> <room> <number>".
+func parseCount(payload string) (countKey, int, bool) {
+	field, number, ok := cutLast(payload)
+	node, room, ok2 := strings.Cut(field, " ")
+	n, err := strconv.Atoi(number)
+	return countKey{node, room}, n, ok && ok2 && err == nil
+}
+
+func cutLast(s string) (before, after string, found bool) {
+	i := strings.LastIndexByte(s, ' ')
+	if i < 0 {
+		return s, "", false
+	}
+	return s[:i], s[i+1:], true
+}
+
+func (c *counts) setLocked(key countKey, n int) {
+	nodes := c.rooms[key.room]
+	if nodes == nil {
+		if n == 0 {
+			return
+		}
+		nodes = make(map[string]int)
+		c.rooms[key.room] = nodes
+	}
+	set(nodes, key.node, n)
+	if len(nodes) == 0 {
+		delete(c.rooms, key.room)
+	}
+}
+
+// tellLocked tells the sink of a room's number if that has changed. The sink does not block.
+func (c *counts) tellLocked(room string) {
+	sum := 0
+	for node, n := range c.rooms[room] {
+		if c.living[node] {
+			sum += n
+		}
+	}
+	if sum != c.told[room] {
+		set(c.told, room, sum)
+		c.relay.sink.OtherViewers(room, sum)
+	}
+}
+
+// mustLoad has a partition's numbers loaded: what was said before the subscription was not heard.
+func (c *counts) mustLoad(p int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if l := c.loading[p]; l != nil {
+		l.again = true
+		return
+	}
+	c.loading[p] = &countLoad{heard: make(map[countKey]bool)}
+	c.load <- p // at most one of each
+}
+
+// loadPartition replaces what is known of a partition, but for what was heard meanwhile, and says again what this node
+// has there: Redis may have lost it.
+func (c *counts) loadPartition(ctx context.Context, p int) {
+	fields, err := c.relay.cfg.Conn.Client().HGetAll(ctx, c.relay.parts[p].base+"viewers").Result()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	l := c.loading[p]
+	if err != nil {
+		if ctx.Err() == nil {
+			c.relay.cfg.Logger.Warn("rooms: loading viewers failed; it is tried again", "partition", p, "error", err)
+		}
+		time.AfterFunc(readAgainMost, func() { c.retry(p) })
+		return
+	}
+	c.loading[p] = nil
+	if l.again {
+		defer c.reloadLocked(p)
+	}
+	c.replaceLocked(p, fields, l.heard)
+	c.repeatLocked(p, fields)
+}
+
+func (c *counts) reloadLocked(p int) {
+	c.loading[p] = &countLoad{heard: make(map[countKey]bool)}
+	c.load <- p
+}
+
+// retry loads again what could not be loaded; the channel has room, since a partition is in it once.
+func (c *counts) retry(p int) { c.load <- p }
+
+func (c *counts) replaceLocked(p int, fields map[string]string, heard map[countKey]bool) {
+	changed := make(map[string]bool)
+	for room, nodes := range c.rooms {
+		if presence.PartitionOf(room) != p {
+			continue
+		}
+		for node := range maps.Clone(nodes) {
+			if !heard[countKey{node, room}] {
+				c.setLocked(countKey{node, room}, 0)
+				changed[room] = true
+			}
+		}
+	}
+	for field, number := range fields {
+		key, n, ok := parseCount(field + " " + number)
+		if ok && key.node != c.relay.cfg.Node && !heard[key] {
+			c.setLocked(key, n)
+			changed[key.room] = true
+		}
+	}
+	for room := range changed {
+		c.tellLocked(room)
+	}
+}
+
+// repeatLocked sees to it that what this node reported is reported again where Redis does not have it. The hub does so
+// whenever it is told of a room.
+func (c *counts) repeatLocked(p int, fields map[string]string) {
+	for room, n := range c.reported {
+		if presence.PartitionOf(room) == p && fields[c.relay.cfg.Node+" "+room] != strconv.Itoa(n) {
+			c.unsure[room] = true
+			c.relay.sink.OtherViewers(room, c.told[room])
+		}
+	}
+}
+
+// nodesChanged is called by the registry.
+func (c *counts) nodesChanged(ctx context.Context, change presence.NodesChange) {
+	c.mu.Lock()
+	clear(c.living)
+	for _, node := range change.Living {
+		c.living[node] = true
+	}
+	for _, room := range slices.Collect(maps.Keys(c.rooms)) {
+		for node := range maps.Clone(c.rooms[room]) {
+			if slices.Contains(change.Lapsed, node) {
+				c.setLocked(countKey{node, room}, 0)
+			}
+		}
+		c.tellLocked(room)
+	}
+	c.mu.Unlock()
+	for _, node := range change.Lapsed {
+		c.clear(ctx, node)
+	}
+	if change.Missed {
+		for p := range c.relay.parts {
+			c.mustLoad(p) // and so repeat what others cleared away
+		}
+	}
+}
+
+// clear forgets what a node that is gone had reported. If it fails that is only untidy: a node's id never comes back.
+func (c *counts) clear(ctx context.Context, node string) {
+	var calls []redisconn.Call
+	for p := range c.relay.parts {
+		calls = append(calls, redisconn.Call{Keys: []string{c.relay.parts[p].base + "viewers"}, Args: []any{node}})
+	}
+	if err := c.relay.cfg.Conn.RunAll(ctx, clearScript, calls); err != nil {
+		c.relay.cfg.Logger.Warn("rooms: clearing the viewers of a dead node failed", "node", node, "error", err)
+	}
+}

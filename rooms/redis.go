@@ -1,0 +1,242 @@
+package rooms
+
+import (
+	"context"
+	_ "embed"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/tallylight/tallylight/internal/redisconn"
+	"github.com/tallylight/tallylight/presence"
+)
+
+// The keys and channels of package rooms, under the default prefix, beside those of package presence. lua/room.lua and
+// lua/publish.lua describe those of one room:
+//
+//	tallylight:{17}:room:<room>     hash: epoch, offset, view
+//	tallylight:{17}:events:<room>   stream of the last events
+//	tallylight:{17}:used:<room>     idempotency keys, with usedat:<room>
+//	tallylight:{17}:say:<room>      channel of the room's events; a node listens while it has members there
+//	tallylight:{17}:viewers         hash: <node> <room> → how many the node has there
+//	tallylight:{17}:counts          channel of changes of that hash
+//	tallylight:{inbox-<node>}:inbox channel of one node
+//	tallylight:{control}:control    channel of all nodes
+
+var (
+	//go:embed lua/room.lua
+	roomLua string
+	//go:embed lua/publish.lua
+	publishLua string
+	//go:embed lua/apply.lua
+	applyLua string
+	//go:embed lua/read.lua
+	readLua string
+	//go:embed lua/viewers.lua
+	viewersLua string
+	//go:embed lua/clear.lua
+	clearLua string
+)
+
+var (
+	publishScript = redisconn.NewScript(roomLua, publishLua)
+	applyScript   = redisconn.NewScript(roomLua, applyLua)
+	readScript    = redisconn.NewScript(roomLua, readLua)
+	viewersScript = redisconn.NewScript(viewersLua)
+	clearScript   = redisconn.NewScript(clearLua)
+)
+
+const (
+	// roomIdle is how long a room is remembered that is offline and in which nothing happens: far longer than its
+	// events are, because one that is forgotten under its members costs each of them a new snapshot.
+	roomIdle = 6 * time.Hour
+	// subscribeWithin bounds the wait for a first snapshot.
+	subscribeWithin = 5 * time.Second
+)
+
+// RedisConfig is what a Redis relay is made of. All fields are required.
+type RedisConfig struct {
+	Conn   *redisconn.Conn
+	Node   string          // this node's id
+	Nodes  *presence.Nodes // which nodes' viewers count
+	Logger *slog.Logger
+}
+
+// Redis is the Relay between nodes. An event is positioned, kept and published by one script; a node hears only the
+// rooms that it has a receiver for. Whatever a node may have missed, it reads from the room's log: see tap. When Redis
+// does not answer, methods fail with presence.ErrUnavailable.
+type Redis struct {
+	cfg      RedisConfig
+	listener *redisconn.Listener
+	parts    [presence.Partitions]relayPartition // fixed
+	counts   *counts
+	sink     Sink
+
+	life   context.Context // of the goroutines that read for taps
+	cancel context.CancelFunc
+	work   sync.WaitGroup
+
+	mu    sync.Mutex
+	feeds map[string]*feed
+	ended bool // no goroutine may be added to work
+}
+
+var _ Relay = (*Redis)(nil)
+
+// relayPartition holds names that are made anew for no call.
+type relayPartition struct {
+	base       string
+	routing    []string // what a script is routed by, where its keys depend on the room
+	transition []string // KEYS of apply.lua
+}
+
+// NewRedis returns the relay of one node; Run must run. The store that the transitions come from must keep them for
+// PresenceFollower. It adds itself to the watchers of cfg.Nodes.
+func NewRedis(cfg RedisConfig) *Redis {
+	r := &Redis{cfg: cfg, listener: cfg.Conn.Listener(cfg.Node + "-rooms"), feeds: make(map[string]*feed)}
+	r.life, r.cancel = context.WithCancel(context.Background())
+	for p := range r.parts {
+		base := presence.PartitionBase(cfg.Conn, p)
+		r.parts[p] = relayPartition{
+			base:       base,
+			routing:    []string{base + "room"},
+			transition: []string{presence.LogKey(cfg.Conn, p), presence.FollowersKey(cfg.Conn, p)},
+		}
+	}
+	r.counts = newCounts(r)
+	return r
+}
+
+// Attach implements Relay.
+func (r *Redis) Attach(s Sink) {
+	r.sink = s
+	obey := redisconn.Handler{Message: r.obey}
+	r.listener.Listen(r.inbox(r.cfg.Node), obey)
+	r.listener.Listen(r.control(), obey)
+}
+
+// Run hears of other nodes until the context ends, and then waits for what it started.
+func (r *Redis) Run(ctx context.Context) {
+	var running sync.WaitGroup
+	running.Go(func() { r.counts.run(ctx) })
+	r.listener.Run(ctx)
+	running.Wait()
+	r.mu.Lock()
+	r.ended = true
+	r.mu.Unlock()
+	r.cancel()
+	r.work.Wait()
+}
+
+// Check returns an error while what others publish does not arrive. It does not block.
+func (r *Redis) Check() error { return r.listener.Check() }
+
+// run runs a script that begins with room.lua.
+func (r *Redis) run(ctx context.Context, s *redisconn.Script, partition int, keys []string, args ...any) (redisconn.Reply, error) {
+	args = append([]any{r.parts[partition].base, newEpoch(), LogEvents, LogAge.Milliseconds(), roomIdle.Milliseconds()}, args...)
+	reply, err := r.cfg.Conn.Run(ctx, s, keys, args...)
+	if err != nil {
+		return reply, unavailable(err)
+	}
+	return reply, nil
+}
+
+func unavailable(err error) error { return fmt.Errorf("%w: redis: %w", presence.ErrUnavailable, err) }
+
+// Publish implements Relay.
+func (r *Redis) Publish(ctx context.Context, p Publication) (Position, error) {
+	from, digest := "", ""
+	if p.From != nil {
+		from = string(mustMarshal(p.From))
+	}
+	if p.Key != "" {
+		hash := p.hash()
+		digest = hex.EncodeToString(hash[:])
+	}
+	partition := presence.PartitionOf(p.Room)
+	reply, err := r.run(ctx, publishScript, partition, r.parts[partition].routing,
+		p.Room, p.Name, from, p.Data, p.Key, digest, KeyAge.Milliseconds(), maxKeys)
+	if err != nil {
+		return Position{}, err
+	}
+	answer := reply.Texts()
+	if answer[0] == "reused" {
+		return Position{}, ErrKeyReused
+	}
+	return positionOf(answer[1], answer[2])
+}
+
+// Apply implements Relay.
+func (r *Redis) Apply(ctx context.Context, partition int) error {
+	for {
+		reply, err := r.run(ctx, applyScript, partition, r.parts[partition].transition, PresenceFollower, LogEvents)
+		if err != nil {
+			return err
+		}
+		if reply.Int() < LogEvents {
+			return nil
+		}
+	}
+}
+
+// Subscribe implements Relay.
+func (r *Redis) Subscribe(ctx context.Context, room string, recv Receiver) error {
+	t := r.enlist(room, recv)
+	ctx, cancel := context.WithTimeout(ctx, subscribeWithin)
+	defer cancel()
+	select {
+	case <-t.begun:
+		return nil
+	case <-ctx.Done():
+		r.Unsubscribe(room, recv)
+		return unavailable(fmt.Errorf("no snapshot of the room came in time: %w", ctx.Err()))
+	case <-r.life.Done():
+		r.Unsubscribe(room, recv)
+		return unavailable(errors.New("the relay has ended"))
+	}
+}
+
+// Unsubscribe implements Relay.
+func (r *Redis) Unsubscribe(room string, recv Receiver) {
+	if t := r.delist(room, recv); t != nil {
+		t.close()
+	}
+}
+
+// ReportViewers implements Relay.
+func (r *Redis) ReportViewers(ctx context.Context, room string, viewers int) error {
+	return r.counts.report(ctx, room, viewers)
+}
+
+// Command implements Relay. One for this node does not need Redis.
+func (r *Redis) Command(ctx context.Context, c Command) error {
+	if c.Node == r.cfg.Node {
+		r.sink.Command(c)
+		return nil
+	}
+	channel := r.control()
+	if c.Node != "" {
+		channel = r.inbox(c.Node)
+	}
+	if err := r.cfg.Conn.Client().SPublish(ctx, channel, mustMarshal(c)).Err(); err != nil {
+		return unavailable(err)
+	}
+	return nil
+}
+
+// obey takes a command from another node.
+func (r *Redis) obey(payload string) {
+	var c Command
+	if err := json.Unmarshal([]byte(payload), &c); err != nil {
+		r.cfg.Logger.Error("rooms: a command can't be read", "error", err)
+		return
+	}
+	r.sink.Command(c)
+}
+
+func (r *Redis) inbox(node string) string { return r.cfg.Conn.Base("inbox-"+node) + "inbox" }
+func (r *Redis) control() string          { return r.cfg.Conn.Base("control") + "control" }

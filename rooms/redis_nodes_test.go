@@ -1,0 +1,285 @@
+package rooms
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/tallylight/tallylight/internal/redisconn"
+	"github.com/tallylight/tallylight/internal/testserver"
+	"github.com/tallylight/tallylight/presence"
+)
+
+// pair is two nodes of one service, and what their sinks were told.
+type pair struct {
+	a, b         *redisNode
+	sinkA, sinkB *sink
+}
+
+func openPair(t *testing.T) pair {
+	prefix := redisPrefix()
+	p := pair{sinkA: newSink(), sinkB: newSink()}
+	p.a, p.b = openRedis(t, prefix, "n1", p.sinkA), openRedis(t, prefix, "n2", p.sinkB)
+	for _, n := range []*redisNode{p.a, p.b} {
+		eventually(t, "the nodes know each other", func() bool { return len(n.nodes.Living()) == 2 })
+	}
+	return p
+}
+
+// sink is a Sink that remembers.
+type sink struct {
+	mu       sync.Mutex
+	commands []Command
+	others   map[string]int
+}
+
+func newSink() *sink { return &sink{others: make(map[string]int)} }
+
+func (s *sink) Command(c Command) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.commands = append(s.commands, c)
+}
+
+func (s *sink) OtherViewers(room string, viewers int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	set(s.others, room, viewers)
+}
+
+func (s *sink) obeyed() []Command {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.commands)
+}
+
+func (s *sink) wantOthers(t *testing.T, want map[string]int) {
+	t.Helper()
+	eventually(t, fmt.Sprint("viewers on other nodes are ", want), func() bool {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return maps.Equal(s.others, want)
+	})
+}
+
+func TestRedisEveryNodeHearsTheSame(t *testing.T) {
+	p := openPair(t)
+	here, there := subscribe(t, p.a.relay, studio), subscribe(t, p.b.relay, studio)
+	var publishing sync.WaitGroup
+	for _, n := range []*redisNode{p.a, p.b} {
+		publishing.Go(func() { publishAll(t, n.relay, 4, 50) })
+	}
+	want := performance(t, p.a.store, studio)
+	var applying sync.WaitGroup
+	for _, n := range []*redisNode{p.a, p.b, p.a, p.b} { // whoever applies, it is told once
+		applying.Go(func() { apply(t, n.relay, studio) })
+	}
+	publishing.Wait()
+	applying.Wait()
+	_, a := here.heard(400 + len(want))
+	_, b := there.heard(400 + len(want))
+	var told []string
+	for i := range a {
+		if string(a[i].Message()) != string(b[i].Message()) {
+			t.Fatalf("event %d is %s on one node and %s on the other", i, a[i].Message(), b[i].Message())
+		}
+		if a[i].Name != EventChat {
+			told = append(told, a[i].Name)
+		}
+	}
+	if !slices.Equal(told, want) {
+		t.Errorf("told %q, want %q", told, want)
+	}
+}
+
+// A node whose connection for messages is cut misses nothing: what it did not hear, it reads.
+func TestRedisFillsGaps(t *testing.T) {
+	server := testserver.OwnRedis(t)
+	listening, talking := onServer(t, server, "n1"), onServer(t, server, "n2")
+	e := subscribe(t, listening.relay, studio)
+	cutter := cutterOf(t, server)
+	const rounds, each = 8, 60 // fewer than the log keeps
+	for round := range rounds {
+		var publishing sync.WaitGroup
+		publishing.Go(func() { publishAll(t, talking.relay, 2, each/2) })
+		cutter()
+		publishing.Wait()
+		e.heard((round + 1) * each) // Deliver has checked that there was no gap and no repeat
+	}
+	if e.resets != 1 {
+		t.Errorf("the receiver was reset %d times; everything was in the log", e.resets)
+	}
+}
+
+// More is missed than the log keeps: then the snapshot is the truth, and the sequence goes on after it.
+func TestRedisResetsAfterTooMuch(t *testing.T) {
+	server := testserver.OwnRedis(t)
+	listening, talking := onServer(t, server, "n1"), onServer(t, server, "n2")
+	e := subscribe(t, listening.relay, studio)
+	publish(t, talking.relay, chat("heard"))
+	e.heard(1)
+	// Nothing is heard as long as the listener is stopped.
+	listening.stop()
+	publishAll(t, talking.relay, 1, 2*LogEvents)
+	listening.again(t)
+	eventually(t, "the receiver is reset", func() bool {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		return e.resets == 2
+	})
+	publish(t, talking.relay, chat("heard again"))
+	snap, events := e.heard(1)
+	if snap.Offset != 2*LogEvents+1 || len(snap.Events) != LogEvents || events[0].Offset != snap.Offset+1 {
+		t.Errorf("the snapshot at %d has %d events, the next is at %d", snap.Offset, len(snap.Events), events[0].Offset)
+	}
+}
+
+// Redis comes back empty: the room is a new one, and its members get the snapshot of that.
+func TestRedisWipedRoom(t *testing.T) {
+	p := openPair(t)
+	e := subscribe(t, p.a.relay, studio)
+	publish(t, p.b.relay, chat("one"))
+	e.heard(1)
+	base := p.a.relay.parts[presence.PartitionOf(studio)].base
+	if err := p.a.relay.cfg.Conn.Client().Del(t.Context(), base+"room:"+studio, base+"events:"+studio).Err(); err != nil {
+		t.Fatal(err)
+	}
+	at := publish(t, p.b.relay, chat("two"))
+	eventually(t, "the receiver is reset", func() bool {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		return e.resets == 2 && e.snap.Epoch == at.Epoch && e.snap.Offset == at.Offset && len(e.snap.Events) == 1
+	})
+}
+
+// onServer is openRedis on a server of the test's own.
+func onServer(t *testing.T, server *testserver.RedisServer, node string) *redisNode {
+	t.Helper()
+	conn, err := redisconn.Open(t.Context(), server.URL, "test", quiet)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	return openConn(t, conn, node, &basin{})
+}
+
+// again lets a node run that was stopped. Its relay has ended for good, so only its connection for messages is made
+// anew, as after a loss that took long.
+func (n *redisNode) again(t *testing.T) {
+	t.Helper()
+	n.relay.mu.Lock()
+	n.relay.ended = false
+	n.relay.life, n.relay.cancel = context.WithCancel(context.Background())
+	n.relay.mu.Unlock()
+	n.run(t)
+}
+
+// cutterOf returns a function that cuts all connections for messages.
+func cutterOf(t *testing.T, server *testserver.RedisServer) func() {
+	t.Helper()
+	conn, err := redisconn.Open(t.Context(), server.URL, "cutter", quiet)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	return func() {
+		t.Helper()
+		if err := conn.Client().ClientKillByFilter(t.Context(), "TYPE", "pubsub").Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestRedisCommandsReachTheirNode(t *testing.T) {
+	p := openPair(t)
+	one := Command{Node: "n2", Connection: "n2-c1", Cut: CutReplaced}
+	all := Command{Connection: "n1-c7", Cut: CutReplaced}
+	for _, c := range []Command{one, all} {
+		if err := p.a.relay.Command(t.Context(), c); err != nil {
+			t.Fatal(err)
+		}
+	}
+	eventually(t, "both commands reach n2", func() bool { return len(p.sinkB.obeyed()) == 2 })
+	if got := p.sinkB.obeyed(); !slices.Contains(got, one) || !slices.Contains(got, all) {
+		t.Errorf("n2 obeyed %+v", got)
+	}
+	eventually(t, "what is for all reaches n1", func() bool { return len(p.sinkA.obeyed()) == 1 })
+	if got := p.sinkA.obeyed()[0]; got != all {
+		t.Errorf("n1 obeyed %+v", got)
+	}
+}
+
+// Viewers are added up over the living nodes, whatever happens to the others.
+func TestRedisViewers(t *testing.T) {
+	prefix := redisPrefix()
+	sinkA, sinkB := newSink(), newSink()
+	a := openRedis(t, prefix, "n1", sinkA)
+	report := func(n *redisNode, room string, viewers int) {
+		t.Helper()
+		if err := n.relay.ReportViewers(t.Context(), room, viewers); err != nil {
+			t.Fatal(err)
+		}
+	}
+	report(a, studio, 3)
+	b := openRedis(t, prefix, "n2", sinkB)
+	report(b, studio, 4)
+	report(b, "attic", 1)
+	sinkB.wantOthers(t, map[string]int{studio: 3}) // said before it came
+	sinkA.wantOthers(t, map[string]int{studio: 4, "attic": 1})
+	report(b, studio, 5)
+	report(b, "attic", 0)
+	sinkA.wantOthers(t, map[string]int{studio: 5})
+
+	// A node that dies counts no more, and what it had said is cleared away.
+	c := openRedis(t, prefix, "n3", newSink())
+	report(c, studio, 100)
+	sinkA.wantOthers(t, map[string]int{studio: 105})
+	killed(t, c, a)
+	sinkA.wantOthers(t, map[string]int{studio: 5})
+	sinkB.wantOthers(t, map[string]int{studio: 3})
+	viewers := a.relay.parts[presence.PartitionOf(studio)].base + "viewers"
+	eventually(t, "the dead node's numbers are cleared away", func() bool {
+		fields, err := a.relay.cfg.Conn.Client().HGetAll(t.Context(), viewers).Result()
+		return err == nil && maps.Equal(fields, map[string]string{"n1 " + studio: "3", "n2 " + studio: "5"})
+	})
+}
+
+// killed ends a node without a word, and lets its lease lapse.
+func killed(t *testing.T, dead, other *redisNode) {
+	t.Helper()
+	dead.stop()
+	key := other.relay.cfg.Conn.Base("nodes") + "leases"
+	if err := other.relay.cfg.Conn.Client().ZAdd(t.Context(), key, lapsed(dead.relay.cfg.Node)).Err(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A node whose numbers were lost in Redis, or cleared away while it was frozen, says them again.
+func TestRedisViewersAreRepeated(t *testing.T) {
+	server := testserver.OwnRedis(t)
+	conn, err := redisconn.Open(t.Context(), server.URL, "test", quiet)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	h := open(t)
+	n := openConn(t, conn, "n1", h.hub)
+	h.hub.cfg.Relay = n.relay
+	h.viewer(bob, "n1-b")
+	tell := func() { h.hub.tellAllViewers(t.Context(), time.Now()) }
+	number := func() string {
+		n, _ := conn.Client().HGet(t.Context(), n.relay.parts[presence.PartitionOf(studio)].base+"viewers", "n1 "+studio).Result()
+		return n
+	}
+	tell()
+	if number() != "1" {
+		t.Fatalf("Redis has %q viewers, want 1", number())
+	}
+	server.Stop()
+	server.Start() // empty
+	eventually(t, "the number is there again", func() bool { tell(); return number() == "1" })
+}

@@ -1,0 +1,83 @@
+package rooms
+
+import (
+	"context"
+	"errors"
+
+	"github.com/tallylight/tallylight/presence"
+)
+
+// unsettled is a lease that this node may still hold although its session is gone, because the store did not answer
+// when it was to be given up, or did not say whether it had been claimed. Were it left at that, the room would show a
+// streamer who is not there.
+type unsettled struct {
+	room       string
+	connection string
+	fence      presence.Fence // 0: not known; the lease is ours if it names the connection
+	why        presence.Reason
+}
+
+// settleLater remembers to give a lease up once the store answers again.
+func (h *Hub) settleLater(u unsettled) {
+	h.settleMu.Lock()
+	defer h.settleMu.Unlock()
+	h.unsettled = append(h.unsettled, u)
+}
+
+// claimUnknown notes that a claim of the session may have succeeded. As long as the session lasts it may claim again,
+// and then no harm is done; what remains is settled when it ends.
+func (h *Hub) claimUnknown(connection, room string) {
+	h.settleMu.Lock()
+	defer h.settleMu.Unlock()
+	h.claims[connection] = append(h.claims[connection], room)
+}
+
+// settleClaims is called when a session has ended and can claim nothing any more.
+func (h *Hub) settleClaims(connection string) {
+	h.settleMu.Lock()
+	defer h.settleMu.Unlock()
+	for _, room := range h.claims[connection] {
+		h.unsettled = append(h.unsettled, unsettled{room: room, connection: connection, why: presence.ReasonConnectionLost})
+	}
+	delete(h.claims, connection)
+}
+
+// settle gives up what it can. What the store does not answer to stays for the next time.
+func (h *Hub) settle(ctx context.Context) {
+	h.settleMu.Lock()
+	open := h.unsettled
+	h.unsettled = nil
+	h.settleMu.Unlock()
+	for i, u := range open {
+		err := h.giveUp(ctx, u)
+		if err == nil {
+			continue
+		}
+		h.cfg.Logger.Warn("rooms: a lease whose session is gone could not be given up; it is tried again", "room", u.room, "leases", len(open)-i, "error", err)
+		h.settleMu.Lock()
+		h.unsettled = append(h.unsettled, open[i:]...)
+		h.settleMu.Unlock()
+		return
+	}
+}
+
+func (h *Hub) giveUp(ctx context.Context, u unsettled) error {
+	if u.fence == 0 {
+		lease, err := h.cfg.Store.Get(ctx, u.room)
+		if err != nil {
+			return err
+		}
+		if lease.Connection != u.connection || lease.Node != h.cfg.Node {
+			return nil // it did not come to that, or somebody else has it by now
+		}
+		u.fence = lease.Fence
+	}
+	err := h.cfg.Store.Release(ctx, presence.Hold{Room: u.room, Fence: u.fence}, u.why)
+	if err == nil {
+		_ = h.apply(ctx, presence.PartitionOf(u.room))
+	}
+	if errors.Is(err, presence.ErrFenced) {
+		return nil
+	}
+	return err
+}

@@ -1,0 +1,120 @@
+package rooms
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/tallylight/tallylight/auth"
+	"github.com/tallylight/tallylight/presence"
+)
+
+// moody is a Store whose answers get lost: what was asked may have been done all the same.
+type moody struct {
+	presence.Store
+	down atomic.Bool // asks do not arrive
+	mute atomic.Bool // answers do not
+}
+
+func (m *moody) Claim(ctx context.Context, c presence.Claim) (presence.Claimed, error) {
+	if m.down.Load() {
+		return presence.Claimed{}, presence.ErrUnavailable
+	}
+	claimed, err := m.Store.Claim(ctx, c)
+	if m.mute.Load() {
+		return presence.Claimed{}, presence.ErrUnavailable
+	}
+	return claimed, err
+}
+
+func (m *moody) Release(ctx context.Context, h presence.Hold, why presence.Reason) error {
+	if m.down.Load() {
+		return presence.ErrUnavailable
+	}
+	err := m.Store.Release(ctx, h, why)
+	if m.mute.Load() {
+		return presence.ErrUnavailable
+	}
+	return err
+}
+
+// Whatever the store did not answer, in the end no lease is left that nobody holds, and none is taken from somebody who
+// does.
+func TestSettle(t *testing.T) {
+	for _, test := range []struct {
+		name string
+		do   func(h *house, m *moody)
+		want []string // what bob is told from the moment the store does not answer
+	}{
+		{"a release that did not arrive is made up for", func(h *house, m *moody) {
+			a := h.streamer(alice, "n1-a")
+			a.start()
+			m.down.Store(true)
+			a.leave(presence.ReasonConnectionLost)
+			h.hub.Unregister(a)
+		}, []string{"streamer.online@1", "live.started@2", "live.reconnecting@3"}},
+		{"a release whose answer was lost is not repeated", func(h *house, m *moody) {
+			a := h.streamer(alice, "n1-a")
+			a.start()
+			m.mute.Store(true)
+			a.leave(presence.ReasonConnectionLost)
+			h.hub.Unregister(a)
+		}, []string{"streamer.online@1", "live.started@2", "live.reconnecting@3"}},
+		{"a release that came too late does not touch the next session", func(h *house, m *moody) {
+			a := h.streamer(alice, "n1-a")
+			a.start()
+			m.down.Store(true)
+			a.leave(presence.ReasonConnectionLost)
+			h.hub.Unregister(a)
+			m.down.Store(false)
+			h.streamer(alice, "n1-a2")
+		}, []string{"streamer.online@1", "live.started@2"}},
+		{"a claim whose answer was lost is given up with its session", func(h *house, m *moody) {
+			m.mute.Store(true)
+			c := h.connect(alice, "n1-a")
+			if err := c.ask(Join{Role: auth.RoleStreamer}); !errors.Is(err, presence.ErrUnavailable) {
+				h.t.Errorf("join: %v, want ErrUnavailable", err)
+			}
+			h.hub.Unregister(c)
+		}, []string{"streamer.online@1", "streamer.offline@2"}},
+		{"a claim whose answer was lost may be repeated", func(h *house, m *moody) {
+			m.mute.Store(true)
+			c := h.connect(alice, "n1-a")
+			_ = c.ask(Join{Role: auth.RoleStreamer})
+			m.mute.Store(false)
+			c.join(Join{Role: auth.RoleStreamer})
+			c.start()
+		}, []string{"streamer.online@1", "live.started@2"}},
+		{"a claim that did not arrive leaves nothing", func(h *house, m *moody) {
+			m.down.Store(true)
+			c := h.connect(alice, "n1-a")
+			_ = c.ask(Join{Role: auth.RoleStreamer})
+			h.hub.Unregister(c)
+		}, []string{}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				h := running(t)
+				m := &moody{Store: h.store}
+				h.hub.cfg.Store = m
+				b := h.connect(bob, "n1-b")
+				if err := b.ask(Join{Role: auth.RoleModerator}); err != nil { // who counts as no viewer
+					t.Fatal(err)
+				}
+				b.news()
+				test.do(h, m)
+				pass(3 * time.Second)
+				m.down.Store(false)
+				m.mute.Store(false)
+				pass(2 * time.Second)
+				b.wantTold(test.want...)
+				if n := len(h.hub.unsettled) + len(h.hub.claims); n != 0 && test.name != "a claim whose answer was lost may be repeated" {
+					t.Errorf("%d are not settled", n)
+				}
+			})
+		})
+	}
+}
