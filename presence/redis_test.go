@@ -196,3 +196,46 @@ func TestRedisAway(t *testing.T) {
 		}
 	}
 }
+
+// Redis loses everything: fences go on growing all the same, because they follow its clock.
+func TestRedisFencesGrowOverAWipe(t *testing.T) {
+	s := openRedis(t, redisPrefix(), "n1")
+	before := join(t, s, alice, "c1")
+	base := s.parts[PartitionOf(studio)].base
+	if err := s.cfg.Conn.Client().Del(t.Context(), base+"partition", base+"lease:"+studio, base+"held", base+"log").Err(); err != nil {
+		t.Fatal(err)
+	}
+	if after := join(t, s, alice, "c2"); after.hold.Fence <= before.hold.Fence {
+		t.Errorf("fence %d after the wipe, %d before", after.hold.Fence, before.hold.Fence)
+	}
+}
+
+// Nobody swept, or Redis was away: that time does not count against a window.
+func TestRedisFrozenWindow(t *testing.T) {
+	s := openRedis(t, redisPrefix(), "n1")
+	a := join(t, s, alice, "c1")
+	a.start(10 * time.Second)
+	sweep(t, s)
+	a.release(ReasonConnectionLost)
+	away := func(d time.Duration) { // as if the last sweep had been so long ago
+		t.Helper()
+		key := s.parts[PartitionOf(studio)].base + "partition"
+		if err := s.cfg.Conn.Client().HIncrBy(t.Context(), key, "swept", -d.Milliseconds()).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 3 { // 3 s each, whatever the clock says
+		away(time.Hour)
+		if n := sweep(t, s); n != 0 {
+			t.Fatalf("a sweep after an hour's pause ended %d", n)
+		}
+	}
+	away(-time.Hour) // a clock that went back, in a failover
+	if n := sweep(t, s); n != 0 {
+		t.Fatalf("a sweep under a clock that went back ended %d", n)
+	}
+	away(2 * time.Second)
+	if n := sweep(t, s); n != 1 {
+		t.Fatal("after 11 s of sweeps, a window of 10 s has not ended")
+	}
+}

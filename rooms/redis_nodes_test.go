@@ -2,6 +2,7 @@ package rooms
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -282,4 +283,111 @@ func TestRedisViewersAreRepeated(t *testing.T) {
 	server.Stop()
 	server.Start() // empty
 	eventually(t, "the number is there again", func() bool { tell(); return number() == "1" })
+}
+
+// A message is lost although the connection stays: the next one shows it, and what is missing is read.
+func TestRedisNoticesAGap(t *testing.T) {
+	p := openPair(t)
+	e, marker := subscribe(t, p.a.relay, studio), subscribe(t, p.a.relay, "attic")
+	publish(t, p.b.relay, chat("one"))
+	e.heard(1)
+	relay := p.a.relay
+	relay.mu.Lock()
+	feed := relay.feeds[studio]
+	delete(relay.feeds, studio) // deaf for this room
+	relay.mu.Unlock()
+	for range 3 {
+		publish(t, p.b.relay, chat("not heard"))
+	}
+	last := chat("over")
+	last.Room = "attic"
+	publish(t, p.b.relay, last)
+	marker.heard(1) // and so the three before it have come, and gone
+	relay.mu.Lock()
+	relay.feeds[studio] = feed
+	relay.mu.Unlock()
+	e.heard(1)
+	publish(t, p.b.relay, chat("heard again"))
+	e.heard(5)
+	if e.resets != 1 {
+		t.Errorf("the receiver was reset %d times", e.resets)
+	}
+}
+
+// A node that was frozen finds that others took it for dead, and says again how many viewers it has.
+func TestRedisViewersAfterAFreeze(t *testing.T) {
+	p := openPair(t)
+	if err := p.a.relay.ReportViewers(t.Context(), studio, 3); err != nil {
+		t.Fatal(err)
+	}
+	p.sinkB.wantOthers(t, map[string]int{studio: 3})
+	conn := p.b.relay.cfg.Conn
+	if err := conn.Client().ZAdd(t.Context(), conn.Base("nodes")+"leases", lapsed("n1")).Err(); err != nil {
+		t.Fatal(err)
+	}
+	p.b.relay.counts.nodesChanged(t.Context(), presence.NodesChange{Living: []string{"n2"}, Lapsed: []string{"n1"}})
+	p.sinkB.wantOthers(t, map[string]int{})
+	p.a.relay.counts.nodesChanged(t.Context(), presence.NodesChange{Living: []string{"n1", "n2"}, Missed: true})
+	eventually(t, "n1 is asked for its viewers", func() bool {
+		p.a.relay.counts.mu.Lock()
+		defer p.a.relay.counts.mu.Unlock()
+		return p.a.relay.counts.unsure[studio]
+	})
+	if err := p.a.relay.ReportViewers(t.Context(), studio, 3); err != nil { // as the hub then does
+		t.Fatal(err)
+	}
+	p.b.relay.counts.nodesChanged(t.Context(), presence.NodesChange{Living: []string{"n1", "n2"}})
+	p.sinkB.wantOthers(t, map[string]int{studio: 3})
+}
+
+// Whoever invents a new key for everything must not fill Redis, and what is remembered ends by itself.
+func TestRedisBoundsKeys(t *testing.T) {
+	n := openRedis(t, redisPrefix(), "n1", nil)
+	for i := range maxKeys + 20 {
+		p := chat("once")
+		p.Key = fmt.Sprint("k", i)
+		publish(t, n.relay, p)
+	}
+	base, client := n.relay.parts[presence.PartitionOf(studio)].base, n.relay.cfg.Conn.Client()
+	if kept := client.HLen(t.Context(), base+"used:"+studio).Val(); kept != maxKeys {
+		t.Errorf("%d keys are remembered, want %d", kept, maxKeys)
+	}
+	p := chat("another")
+	p.Key = fmt.Sprint("k", maxKeys+19)
+	if _, err := n.relay.Publish(t.Context(), p); !errors.Is(err, ErrKeyReused) {
+		t.Errorf("the last key was forgotten: %v", err)
+	}
+	if err := client.ZIncrBy(t.Context(), base+"usedat:"+studio, -float64(KeyAge.Milliseconds())-1000, p.Key).Err(); err != nil {
+		t.Fatal(err)
+	}
+	if at := publish(t, n.relay, p); at.Offset != maxKeys+21 {
+		t.Errorf("under a key older than %s: %+v, want a new event", KeyAge, at)
+	}
+	for _, key := range []string{"used:", "usedat:", "events:", "room:"} {
+		if lasts := client.PTTL(t.Context(), base+key+studio).Val(); lasts <= 0 {
+			t.Errorf("%s%s never ends", key, studio)
+		}
+	}
+}
+
+// A room whose streamer is there is not forgotten, however long nothing happens in it.
+func TestRedisKeepsHeldRooms(t *testing.T) {
+	n := openRedis(t, redisPrefix(), "n1", nil)
+	key, client := n.relay.parts[presence.PartitionOf(studio)].base+"room:"+studio, n.relay.cfg.Conn.Client()
+	claimed, err := n.store.Claim(t.Context(), presence.Claim{Room: studio, User: alice, Connection: "c1", Node: "n1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	apply(t, n.relay, studio)
+	publish(t, n.relay, chat("hello"))
+	if lasts := client.PTTL(t.Context(), key).Val(); lasts != -1 {
+		t.Errorf("with its streamer there, the room is forgotten after %s", lasts)
+	}
+	if err := n.store.Release(t.Context(), presence.Hold{Room: studio, Fence: claimed.Lease.Fence}, presence.ReasonLeft); err != nil {
+		t.Fatal(err)
+	}
+	apply(t, n.relay, studio)
+	if lasts := client.PTTL(t.Context(), key).Val(); lasts <= 0 || lasts > roomIdle {
+		t.Errorf("once it is empty, the room is forgotten after %s", lasts)
+	}
 }

@@ -2,14 +2,16 @@ package web
 
 import (
 	"context"
+	"maps"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// pingTimeout is how long the database may take to answer: balancers ask every
-// few seconds.
+// pingTimeout is how long the database and others may take to answer: balancers
+// ask every few seconds.
 const pingTimeout = time.Second
 
 // Health says that the process serves.
@@ -25,18 +27,19 @@ type Readiness struct {
 	Checks map[string]string `json:"checks"`
 }
 
-const checkOK = "ok"
+const (
+	checkOK       = "ok"
+	checkNoAnswer = "no answer"
+)
 
 func (s *server) healthz(w http.ResponseWriter, r *http.Request) error {
 	return s.ok(w, r, Health{Status: checkOK, Node: s.cfg.Node})
 }
 
 func (s *server) readyz(w http.ResponseWriter, r *http.Request) error {
-	answer := Readiness{Ready: true, Checks: map[string]string{
-		"admission": s.checkAdmission(),
-		"directory": s.checkDirectory(),
-		"database":  s.checkDatabase(r.Context()),
-	}}
+	answer := Readiness{Ready: true, Checks: s.ask(r.Context())}
+	answer.Checks["admission"] = s.checkAdmission()
+	answer.Checks["directory"] = s.checkDirectory()
 	for _, result := range answer.Checks {
 		answer.Ready = answer.Ready && result == checkOK
 	}
@@ -60,14 +63,55 @@ func (s *server) checkDirectory() string {
 	return checkOK
 }
 
-func (s *server) checkDatabase(ctx context.Context) string {
-	ctx, cancel := context.WithTimeout(ctx, pingTimeout)
-	defer cancel()
-	if err := s.cfg.Records.DB.PingContext(ctx); err != nil {
-		s.cfg.Logger.Warn("web: the database does not answer", "error", err)
-		return "no answer"
+// ask runs the checks that may take a while, all at once.
+func (s *server) ask(ctx context.Context) map[string]string {
+	checks := make(map[string]func(context.Context) error)
+	maps.Copy(checks, s.cfg.Checks)
+	checks["database"] = s.cfg.Records.DB.PingContext
+	var asking sync.WaitGroup
+	var mu sync.Mutex
+	results := make(map[string]string)
+	for name, check := range checks {
+		asking.Go(func() {
+			result := s.askOne(ctx, name, check)
+			mu.Lock()
+			defer mu.Unlock()
+			results[name] = result
+		})
 	}
-	return checkOK
+	asking.Wait()
+	return results
+}
+
+// askOne runs a check, for no longer than it may take. One that ignores its
+// context is left behind but not started again before it has returned:
+// otherwise each request would leave one more.
+func (s *server) askOne(ctx context.Context, name string, check func(context.Context) error) string {
+	waiting, cancel := context.WithTimeout(ctx, pingTimeout)
+	defer cancel()
+	answered := s.asking.DoChan(name, func() (any, error) {
+		// Others may wait for the same answer when this client has gone.
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), pingTimeout)
+		defer cancel()
+		if err := check(ctx); err != nil {
+			return nil, err
+		}
+		return nil, ctx.Err() // good news that comes too late is none
+	})
+	var err error
+	select {
+	case result := <-answered:
+		err = result.Err
+	case <-waiting.Done():
+		err = waiting.Err()
+	}
+	if err == nil {
+		return checkOK
+	}
+	if ctx.Err() == nil { // the client is still there, so it is not about it
+		s.cfg.Logger.Warn("web: a check failed", "check", name, "error", err)
+	}
+	return checkNoAnswer
 }
 
 func (s *server) metrics(w http.ResponseWriter, r *http.Request) error {

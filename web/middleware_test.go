@@ -61,6 +61,24 @@ func TestCORS(t *testing.T) {
 	})
 }
 
+// Balancers rewrite Host: it must neither let a page in nor keep one out.
+func TestOriginsWhateverTheHost(t *testing.T) {
+	preflight := []string{"Access-Control-Request-Method", "GET"}
+	inWorld(t, func(t *testing.T, w *world) {
+		for _, host := range []string{"a.example", "evil.example", "10.0.0.7:8080"} {
+			from := func(origin string) []string { return append(preflight, "Host", host, "Origin", origin) }
+			good := w.do(http.MethodOptions, "/v1/live", "", "", from("https://a.example")...)
+			good.wantStatus(t, "allowed, on host "+host, http.StatusNoContent)
+			bad := w.do(http.MethodOptions, "/v1/live", "", "", from("https://evil.example")...)
+			bad.wantProblem(t, "another, on host "+host, http.StatusForbidden, "forbidden", "--allowed-origin")
+			get := w.get("/v1/live", "", "Host", host, "Origin", "https://evil.example")
+			if got := get.header.Get("Access-Control-Allow-Origin"); get.status != http.StatusOK || got != "" {
+				t.Errorf("another, on host %s: got %d and allowed origin %q", host, get.status, got)
+			}
+		}
+	}, public, func(c *Config) { c.Origins = []string{"https://a.example"} })
+}
+
 func TestRequestsAreLoggedWithoutSecrets(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		token := w.scoped(auth.ScopeAdmin)

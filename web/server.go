@@ -7,12 +7,15 @@
 package web
 
 import (
+	"context"
 	"log/slog"
 	"net/http"
+	"net/netip"
 
 	"github.com/go-chi/chi/v5"
 	"github.com/go-chi/chi/v5/middleware"
 	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/singleflight"
 
 	"github.com/tallylight/tallylight/auth"
 	"github.com/tallylight/tallylight/presence"
@@ -43,6 +46,16 @@ type Config struct {
 	// Origins are the origins (scheme://host[:port]) of pages that may use the
 	// API beside the node's own.
 	Origins []string
+	// TrustedProxies are the proxies whose X-Forwarded-For is believed; empty:
+	// nobody's. Whoever has one of these addresses may claim to be anybody, so
+	// they should be no client's.
+	TrustedProxies []netip.Prefix
+	// Checks are further things that must work for newcomers to be sent here,
+	// by name, such as redis. Each must answer within a second or counts as
+	// failed; several requests may share an answer. What it returns goes to the
+	// log, the client sees only "no answer". The names of our own checks
+	// (admission, directory, database) are taken.
+	Checks map[string]func(context.Context) error
 }
 
 type server struct {
@@ -50,6 +63,7 @@ type server struct {
 	routes chi.Routes
 	site   site
 	limits limits
+	asking singleflight.Group // the checks that run, by name
 }
 
 // New returns the handler of everything that a node serves.
@@ -63,7 +77,7 @@ func New(cfg Config) http.Handler {
 // router holds all routes. Those of the API are in openapi.yaml as well.
 func (s *server) router() chi.Router {
 	r := chi.NewRouter()
-	r.Use(middleware.GetHead, s.cors)
+	r.Use(s.clientAddr, middleware.GetHead, s.cors)
 	r.NotFound(s.observe(s.handle(s.notFound)).ServeHTTP)
 	r.MethodNotAllowed(s.observe(s.handle(s.methodNotAllowed)).ServeHTTP)
 

@@ -147,7 +147,7 @@ func (w *world) get(path, token string, header ...string) answer {
 	return w.do(http.MethodGet, path, token, "", header...)
 }
 
-// do makes a request; header is names and values in turn.
+// do makes a request; header is names and values in turn, Host among them.
 func (w *world) do(method, path, token, body string, header ...string) answer {
 	w.t.Helper()
 	resp := w.open(method, path, token, body, header...)
@@ -172,6 +172,9 @@ func (w *world) open(method, path, token, body string, header ...string) *http.R
 	}
 	for i := 0; i < len(header); i += 2 {
 		req.Header.Add(header[i], header[i+1])
+	}
+	if host := req.Header.Get("Host"); host != "" {
+		req.Host = host // where the client looks for it
 	}
 	resp, err := w.client.Do(req)
 	if err != nil {

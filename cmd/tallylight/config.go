@@ -3,7 +3,9 @@ package main
 import (
 	"crypto/rand"
 	"encoding/hex"
+	"net/netip"
 	"net/url"
+	"regexp"
 	"strings"
 	"time"
 )
@@ -14,18 +16,24 @@ type serveCmd struct {
 	Node     string `placeholder:"NAME" help:"Name of this node; a random part is added, because a node's id is new at every start."`
 	Database string `placeholder:"URL" help:"Where records are kept: sqlite:FILE or postgres://… (default: sqlite:tallylight.db)."`
 
+	Redis       secret `placeholder:"URL" help:"Redis that nodes share: redis://[user:password@]host:port/db, rediss:// or unix://, or @FILE (default: none, this node runs alone)."`
+	RedisPrefix string `default:"tallylight" placeholder:"NAME" help:"What all keys in Redis begin with."`
+
 	JWTSecret   []secret `placeholder:"SECRET" sep:"none" help:"Secret of HS256 tokens, at least 32 bytes, or @FILE; twice while secrets are rotated."`
 	JWTIssuer   string   `placeholder:"ISS" help:"Issuer that tokens must name."`
 	JWTAudience string   `placeholder:"AUD" help:"Audience that tokens must name."`
 
 	AllowedOrigin   []string `placeholder:"ORIGIN" help:"Origin of pages that may connect, such as https://example.com (default: only pages of the host they connect to)."`
+	TrustedProxy    []string `placeholder:"CIDR" help:"Network of proxies whose X-Forwarded-For is believed, such as 10.0.0.0/8 or one address (default: none)."`
 	PublicDirectory bool     `help:"Let anybody ask who is live, without a token."`
 
 	HeartbeatInterval time.Duration `default:"50s" help:"How often clients send a heartbeat; a streamer silent for two and a half of these is gone."`
 	PingInterval      time.Duration `default:"20s" help:"How often the server pings; 0 never."`
 	Drain             time.Duration `default:"20s" help:"Time over which clients are sent away on SIGTERM."`
 
-	Dev bool `help:"Everything in memory, a secret of its own, and ready-made links: to try it out."`
+	Dev bool `help:"Everything in memory (but for --redis), a secret of its own, and ready-made links: to try it out."`
+
+	proxies []netip.Prefix // TrustedProxy, once checked
 }
 
 // check finds what the parser can't see, and fills in what depends on --dev.
@@ -45,12 +53,39 @@ func (c *serveCmd) check() error {
 		return usagef("--ping-interval must not be below 0; 0 turns pings off")
 	case c.Drain < 0:
 		return usagef("--drain must not be below 0, not %s", c.Drain)
+	case !validPrefix.MatchString(c.RedisPrefix):
+		return usagef("--redis-prefix %q must be 1 to 64 of A-Z a-z 0-9 . _ -", c.RedisPrefix)
+	}
+	if err := c.parseProxies(); err != nil {
+		return err
 	}
 	for i, origin := range c.AllowedOrigin {
 		c.AllowedOrigin[i] = strings.TrimSuffix(origin, "/")
 		if u, err := url.Parse(origin); err != nil || u.Scheme == "" || u.Host == "" || c.AllowedOrigin[i] != u.Scheme+"://"+u.Host {
 			return usagef("--allowed-origin %q is not an origin such as https://example.com", origin)
 		}
+	}
+	return nil
+}
+
+// validPrefix keeps the hash tags in keys, which are in braces, the only ones.
+var validPrefix = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
+
+// parseProxies takes networks and single addresses.
+func (c *serveCmd) parseProxies() error {
+	c.proxies = nil
+	for _, text := range c.TrustedProxy {
+		network, err := netip.ParsePrefix(text)
+		if err != nil {
+			var addr netip.Addr
+			if addr, err = netip.ParseAddr(text); err == nil {
+				network, err = addr.Prefix(addr.BitLen())
+			}
+		}
+		if err != nil {
+			return usagef("--trusted-proxy %q is not a network such as 10.0.0.0/8, nor an address", text)
+		}
+		c.proxies = append(c.proxies, network.Masked())
 	}
 	return nil
 }

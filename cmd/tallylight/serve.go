@@ -63,14 +63,13 @@ type node struct {
 	id       string
 	logger   *slog.Logger
 	records  *database
-	store    *presence.Memory
+	backend  *backend
 	recorder *presence.Follower
 	sockets  *signalling.Server
 	http     *http.Server
 	draining chan struct{} // closed when the drain begins
 	failed   chan error    // what ended the HTTP server, unless we did
 
-	relay     *rooms.Memory
 	directory *presence.Directory
 	hub       *rooms.Hub
 	work      workers // what the sessions need
@@ -88,12 +87,14 @@ func newNode(ctx context.Context, cfg serveCmd, logger *slog.Logger) (*node, err
 		return nil, err
 	}
 	n := &node{id: cfg.nodeID(), logger: logger, records: db, draining: make(chan struct{}), failed: make(chan error, 1)}
+	if n.backend, err = openBackend(ctx, cfg, n.id, logger); err != nil {
+		return nil, errors.Join(err, db.close())
+	}
 	metrics := newRegistry()
-	n.store = presence.NewMemory(rooms.PresenceFollower, presence.RecordFollower)
-	n.relay = rooms.NewMemory(n.store)
-	n.directory = presence.NewDirectory(n.store, logger)
-	n.recorder = presence.NewRecorder(n.store, logger, db.records, n.directory.Peak)
-	n.hub = rooms.NewHub(rooms.Config{Node: n.id, Store: n.store, Relay: n.relay, Directory: n.directory, Logger: logger})
+	store := n.backend.store
+	n.directory = presence.NewDirectory(store, logger)
+	n.recorder = presence.NewRecorder(store, logger, db.records, n.directory.Peak)
+	n.hub = rooms.NewHub(rooms.Config{Node: n.id, Store: store, Relay: n.backend.relay, Directory: n.directory, Logger: logger})
 	metrics.MustRegister(n.directory, n.hub)
 	n.sockets = signalling.NewServer(signalling.Config{
 		Node: n.id, Hub: n.hub, Verifier: verifier, Logger: logger, Metrics: metrics,
@@ -104,9 +105,10 @@ func newNode(ctx context.Context, cfg serveCmd, logger *slog.Logger) (*node, err
 		IdleTimeout:       2 * time.Minute,
 		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelDebug),
 		Handler: web.New(web.Config{
-			Node: n.id, Hub: n.hub, Store: n.store, Directory: n.directory, Records: db.records,
+			Node: n.id, Hub: n.hub, Store: store, Directory: n.directory, Records: db.records,
 			Verifier: verifier, Socket: n.sockets, Draining: n.sockets.Draining, Done: n.draining,
 			Metrics: metrics, PublicDirectory: cfg.PublicDirectory, Origins: cfg.AllowedOrigin, Logger: logger,
+			TrustedProxies: cfg.proxies, Checks: n.backend.checks,
 		}),
 	}
 	return n, nil
@@ -128,13 +130,13 @@ func newRegistry() *prometheus.Registry {
 
 // start sets everything going.
 func (n *node) start(listener net.Listener) {
-	n.recording.begin(n.directory.Run, n.recorder.Run)
-	sweeper := presence.Sweeper{Store: n.store, Logger: n.logger}
-	n.work.begin(n.relay.Run, n.hub.Run, n.sockets.Run, sweeper.Run, func(context.Context) {
+	n.recording.begin(append(n.backend.log, n.directory.Run, n.recorder.Run)...)
+	sweeper := presence.Sweeper{Store: n.backend.store, Logger: n.logger, Rank: n.backend.rank}
+	n.work.begin(append(n.backend.work, n.hub.Run, n.sockets.Run, sweeper.Run, func(context.Context) {
 		if err := n.http.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 			n.failed <- err
 		}
-	})
+	})...)
 }
 
 // stop sends the clients away within the given time, or at once when halt
@@ -143,8 +145,7 @@ func (n *node) stop(halt context.Context, within time.Duration) error {
 	n.logger.Info("draining; a second signal stops at once", "node", n.id, "within", within)
 	close(n.draining)
 	n.sockets.Drain(halt, within)
-	// Nobody else can keep the broadcasts of a node that runs alone.
-	n.store.EndAll(presence.ReasonDrain)
+	n.backend.drained()
 	if halt.Err() != nil {
 		return errors.New("stopped by a second signal, before all clients had left")
 	}
@@ -165,5 +166,5 @@ func (n *node) close() error {
 	n.work.end()
 	n.recording.end()
 	n.recorder.Drain(ctx)
-	return errors.Join(err, n.records.close())
+	return errors.Join(err, n.backend.close(), n.records.close())
 }

@@ -1,0 +1,83 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+
+	"github.com/tallylight/tallylight/internal/redisconn"
+	"github.com/tallylight/tallylight/presence"
+	"github.com/tallylight/tallylight/rooms"
+)
+
+// backend is what holds presence and rooms: this process's memory, for a node that runs alone, or a Redis that nodes
+// share.
+type backend struct {
+	store presence.Store
+	relay rooms.Relay
+	// rank says which partitions this node sweeps; nil: all.
+	rank func(partition int) int
+	// log runs as long as anybody follows the log, work as long as there are sessions.
+	log, work []func(context.Context)
+	// check are what newcomers need beside the node itself.
+	checks map[string]func(context.Context) error
+	// drained is called when the last session has left.
+	drained func()
+	close   func() error
+}
+
+// openBackend opens what --redis names.
+func openBackend(ctx context.Context, cfg serveCmd, node string, logger *slog.Logger) (*backend, error) {
+	if cfg.Redis == "" {
+		return alone(), nil
+	}
+	conn, err := redisconn.Open(ctx, string(cfg.Redis), cfg.RedisPrefix, logger)
+	if err != nil {
+		return nil, fmt.Errorf("--redis %w", err)
+	}
+	store, err := presence.NewRedis(ctx, presence.RedisConfig{Conn: conn, Node: node, Logger: logger, Heartbeat: cfg.HeartbeatInterval},
+		rooms.PresenceFollower, presence.RecordFollower)
+	if err != nil {
+		_ = conn.Close() // the first error says more
+		return nil, fmt.Errorf("--redis: %w", err)
+	}
+	nodes := presence.NewNodes(conn, node, logger)
+	relay := rooms.NewRedis(rooms.RedisConfig{Conn: conn, Node: node, Nodes: nodes, Logger: logger})
+	return &backend{
+		store: store, relay: relay, rank: nodes.Rank,
+		log:     []func(context.Context){store.Run},
+		work:    []func(context.Context){relay.Run, nodes.Run},
+		checks:  map[string]func(context.Context) error{"redis": redisCheck(conn, store, relay)},
+		drained: func() {}, // the other nodes keep the broadcasts whose streamers come back to them
+		close:   conn.Close,
+	}, nil
+}
+
+// redisCheck sees that Redis answers, and that what is published there arrives here.
+func redisCheck(conn *redisconn.Conn, store *presence.Redis, relay *rooms.Redis) func(context.Context) error {
+	return func(ctx context.Context) error {
+		if err := conn.Ping(ctx); err != nil {
+			return err
+		}
+		if err := store.Check(); err != nil {
+			return fmt.Errorf("presence: %w", err)
+		}
+		if err := relay.Check(); err != nil {
+			return fmt.Errorf("rooms: %w", err)
+		}
+		return nil
+	}
+}
+
+// alone is the backend of a node that shares nothing.
+func alone() *backend {
+	store := presence.NewMemory(rooms.PresenceFollower, presence.RecordFollower)
+	relay := rooms.NewMemory(store)
+	return &backend{
+		store: store, relay: relay,
+		work: []func(context.Context){relay.Run},
+		// Nobody else can keep the broadcasts of a node that runs alone.
+		drained: func() { store.EndAll(presence.ReasonDrain) },
+		close:   func() error { return nil },
+	}
+}
