@@ -2,6 +2,8 @@ package presence
 
 import (
 	"context"
+	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -65,5 +67,41 @@ func TestSweeperWhileTheStoreIsAway(t *testing.T) {
 		time.Sleep(5 * time.Second)
 		synctest.Wait()
 		wantState(t, s, StateOffline)
+	})
+}
+
+// swept is a Store that notes who is asked to sweep, and how.
+type swept struct {
+	Store
+	mu   sync.Mutex
+	lags map[int][]time.Duration // partition → lag of each sweep
+}
+
+func (s *swept) Sweep(_ context.Context, p int, lag time.Duration) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.lags[p] = append(s.lags[p], lag)
+	return 0, nil
+}
+
+// The first in rank sweeps each time, the second now and then if nobody did, and the others never.
+func TestSweeperRank(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &swept{lags: make(map[int][]time.Duration)}
+		stop := background(t, (&Sweeper{Store: s, Logger: quiet, Rank: func(p int) int { return p % 3 }}).Run)
+		time.Sleep(3*time.Second + SweepEvery/2)
+		stop()
+		for p := range Partitions {
+			var want []time.Duration
+			switch p % 3 {
+			case 0:
+				want = make([]time.Duration, 6)
+			case 1:
+				want = []time.Duration{unsweptFor, unsweptFor}
+			}
+			if !slices.Equal(s.lags[p], want) {
+				t.Errorf("rank %d swept with the lags %v, want %v", p%3, s.lags[p], want)
+			}
+		}
 	})
 }

@@ -80,6 +80,14 @@ func TestSettle(t *testing.T) {
 			}
 			h.hub.Unregister(c)
 		}, []string{"streamer.online@1", "streamer.offline@2"}},
+		{"a claim whose answer was lost is not given up once another connection has the room", func(h *house, m *moody) {
+			m.mute.Store(true)
+			c := h.connect(alice, "n1-a")
+			_ = c.ask(Join{Role: auth.RoleStreamer})
+			m.mute.Store(false)
+			h.streamer(alice, "n1-a2").start()
+			h.hub.Unregister(c)
+		}, []string{"streamer.online@1", "live.started@2"}},
 		{"a claim whose answer was lost may be repeated", func(h *house, m *moody) {
 			m.mute.Store(true)
 			c := h.connect(alice, "n1-a")

@@ -53,7 +53,7 @@ func (c *serveCmd) check() error {
 		return usagef("--ping-interval must not be below 0; 0 turns pings off")
 	case c.Drain < 0:
 		return usagef("--drain must not be below 0, not %s", c.Drain)
-	case !validPrefix.MatchString(c.RedisPrefix):
+	case (c.Redis != "" || c.RedisPrefix != "") && !validPrefix.MatchString(c.RedisPrefix):
 		return usagef("--redis-prefix %q must be 1 to 64 of A-Z a-z 0-9 . _ -", c.RedisPrefix)
 	}
 	if err := c.parseProxies(); err != nil {
