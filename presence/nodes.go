@@ -30,11 +30,9 @@ var (
 type NodesChange struct {
 	// Living are all nodes whose lease holds, this one included, in order.
 	Living []string
-	// Lapsed are nodes that were found dead just now. Each is told to one node only: what is left of it is that one's
-	// to clear away.
+	// Lapsed are nodes whose lease was found to have ended just now. Each is told to one node only: what is left of it is
+	// that one's to clear away. A node that was only frozen may come back.
 	Lapsed []string
-	// Missed: this node's own lease was gone. Others took it for dead, and may have cleared away what was its.
-	Missed bool
 }
 
 // Nodes is a node's lease among all nodes, and what it knows of theirs.
@@ -118,17 +116,17 @@ func (n *Nodes) refresh(ctx context.Context) {
 	change := NodesChange{Living: answer[0].Texts(), Lapsed: answer[1].Texts()}
 	slices.Sort(change.Living)
 	n.mu.Lock()
-	change.Missed = n.known && answer[2].Int() == 0
+	missed := n.known && answer[2].Int() == 0
 	moved := !slices.Equal(n.living, change.Living)
 	n.living, n.known = change.Living, true
 	n.mu.Unlock()
-	if change.Missed {
+	if missed {
 		n.logger.Warn("presence: this node's lease had lapsed; others took it for dead", "node", n.node)
 	}
 	if moved {
 		n.logger.Info("presence: the nodes have changed", "node", n.node, "living", change.Living, "lapsed", change.Lapsed)
 	}
-	if !moved && !change.Missed && len(change.Lapsed) == 0 {
+	if !moved && len(change.Lapsed) == 0 {
 		return
 	}
 	for _, changed := range n.watchers {

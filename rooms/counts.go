@@ -3,7 +3,6 @@ package rooms
 import (
 	"context"
 	"maps"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -53,7 +52,7 @@ func newCounts(r *Redis) *counts {
 	for p := range r.parts {
 		r.listener.Listen(r.parts[p].base+"counts", redisconn.Handler{
 			Subscribed: func() { c.mustLoad(p) },
-			Message:    c.heard,
+			Message:    func(payload string) { c.heard(p, payload) },
 		})
 	}
 	r.cfg.Nodes.Watch(c.nodesChanged)
@@ -103,15 +102,29 @@ func set[K comparable](m map[K]int, key K, n int) {
 	}
 }
 
-// heard takes a number from the channel.
-func (c *counts) heard(payload string) {
-	key, n, ok := parseCount(payload)
-	if !ok || key.node == c.relay.cfg.Node {
-		return
-	}
+// heard takes what is said on a partition's channel: "<node> <room> <number>", or the name of a node whose numbers were
+// all cleared away.
+func (c *counts) heard(p int, payload string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if l := c.loading[presence.PartitionOf(key.room)]; l != nil {
+	key, n, ok := parseCount(payload)
+	switch {
+	case !ok && payload == c.relay.cfg.Node:
+		c.repeatLocked(p, nil) // we were frozen, and taken for dead
+	case !ok:
+		for room := range c.rooms {
+			if presence.PartitionOf(room) == p {
+				c.takeLocked(p, countKey{payload, room}, 0)
+			}
+		}
+	case key.node != c.relay.cfg.Node:
+		c.takeLocked(p, key, n)
+	}
+}
+
+// takeLocked takes a number that is newer than any that is being loaded.
+func (c *counts) takeLocked(p int, key countKey, n int) {
+	if l := c.loading[p]; l != nil {
 		l.heard[key] = true
 	}
 	c.setLocked(key, n)
@@ -248,30 +261,22 @@ func (c *counts) nodesChanged(ctx context.Context, change presence.NodesChange) 
 	for _, node := range change.Living {
 		c.living[node] = true
 	}
-	for _, room := range slices.Collect(maps.Keys(c.rooms)) {
-		for node := range maps.Clone(c.rooms[room]) {
-			if slices.Contains(change.Lapsed, node) {
-				c.setLocked(countKey{node, room}, 0)
-			}
-		}
+	for room := range c.rooms {
 		c.tellLocked(room)
 	}
 	c.mu.Unlock()
 	for _, node := range change.Lapsed {
 		c.clear(ctx, node)
 	}
-	if change.Missed {
-		for p := range c.relay.parts {
-			c.mustLoad(p) // and so repeat what others cleared away
-		}
-	}
 }
 
-// clear forgets what a node that is gone had reported. If it fails that is only untidy: a node's id never comes back.
+// clear forgets what a node that is gone had reported. If it fails that is only untidy: who is not living does not
+// count, and a node's id never comes back.
 func (c *counts) clear(ctx context.Context, node string) {
 	var calls []redisconn.Call
 	for p := range c.relay.parts {
-		calls = append(calls, redisconn.Call{Keys: []string{c.relay.parts[p].base + "viewers"}, Args: []any{node}})
+		base := c.relay.parts[p].base
+		calls = append(calls, redisconn.Call{Keys: []string{base + "viewers"}, Args: []any{base + "counts", node}})
 	}
 	if err := c.relay.cfg.Conn.RunAll(ctx, clearScript, calls); err != nil {
 		c.relay.cfg.Logger.Warn("rooms: clearing the viewers of a dead node failed", "node", node, "error", err)

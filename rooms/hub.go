@@ -127,7 +127,7 @@ func (h *Hub) Join(ctx context.Context, s Session, j Join) error {
 		return ErrRole
 	}
 	if m == nil {
-		if m, err = h.newMember(ctx, s, j); err != nil {
+		if m, err = h.newMember(ctx, s, j, r); err != nil {
 			h.release(r)
 			return err
 		}
@@ -139,7 +139,7 @@ func (h *Hub) Join(ctx context.Context, s Session, j Join) error {
 	return nil
 }
 
-func (h *Hub) newMember(ctx context.Context, s Session, j Join) (*member, error) {
+func (h *Hub) newMember(ctx context.Context, s Session, j Join, r *room) (*member, error) {
 	m := &member{session: s, role: j.Role}
 	if j.Role != auth.RoleStreamer {
 		return m, nil
@@ -156,7 +156,9 @@ func (h *Hub) newMember(ctx context.Context, s Session, j Join) (*member, error)
 	m.fence = claimed.Lease.Fence
 	// The snapshot that follows should already show the streamer as they are
 	// now. If this fails, the log's follower tells the room a little later.
-	_ = h.apply(ctx, presence.PartitionOf(j.Room))
+	if h.apply(ctx, presence.PartitionOf(j.Room)) == nil {
+		_ = h.cfg.Relay.CatchUp(ctx, j.Room, r)
+	}
 	if claimed.Replaced != "" {
 		h.cutReplaced(ctx, claimed)
 	}

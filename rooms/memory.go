@@ -126,6 +126,9 @@ func (m *Memory) Subscribe(_ context.Context, room string, recv Receiver) error 
 	return nil
 }
 
+// CatchUp implements Relay. A receiver is never behind.
+func (m *Memory) CatchUp(context.Context, string, Receiver) error { return nil }
+
 // Unsubscribe implements Relay.
 func (m *Memory) Unsubscribe(room string, recv Receiver) {
 	r := m.lock(room)

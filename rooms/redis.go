@@ -200,6 +200,22 @@ func (r *Redis) Subscribe(ctx context.Context, room string, recv Receiver) error
 	}
 }
 
+// CatchUp implements Relay.
+func (r *Redis) CatchUp(ctx context.Context, room string, recv Receiver) error {
+	t := r.tapOf(room, recv)
+	if t == nil {
+		return errors.New("rooms: the receiver is not subscribed")
+	}
+	select {
+	case <-t.caughtUp():
+		return nil
+	case <-ctx.Done():
+		return unavailable(ctx.Err())
+	case <-r.life.Done():
+		return unavailable(errors.New("the relay has ended"))
+	}
+}
+
 // Unsubscribe implements Relay.
 func (r *Redis) Unsubscribe(room string, recv Receiver) {
 	if t := r.delist(room, recv); t != nil {

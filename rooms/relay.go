@@ -58,6 +58,9 @@ type Relay interface {
 	// Subscribe feeds the receiver until Unsubscribe. When it returns without
 	// error, the receiver has been Reset.
 	Subscribe(ctx context.Context, room string, r Receiver) error
+	// CatchUp returns when a subscribed receiver has been handed everything that
+	// was published before the call. If it fails, that follows a little later.
+	CatchUp(ctx context.Context, room string, r Receiver) error
 	// Unsubscribe ends what Subscribe began for this receiver, and no other's.
 	// No call of the receiver begins after it returned.
 	Unsubscribe(room string, r Receiver)

@@ -26,6 +26,7 @@ func testRelay(t *testing.T, open func(t *testing.T) (Relay, presence.Store)) {
 		{"positions grow by one, whoever publishes", testPositions},
 		{"every subscriber sees the same events in the same order", testSameOrder},
 		{"a subscriber is reset first and misses nothing from then on", testSubscribeWhilePublishing},
+		{"catching up hands over everything published before", testCatchUp},
 		{"rooms do not hear each other", testRoomsApart},
 		{"unsubscribing ends one receiver and no other", testUnsubscribe},
 		{"no call begins after unsubscribing returned", testUnsubscribeWhilePublishing},
@@ -219,6 +220,26 @@ func testSubscribeWhilePublishing(t *testing.T, relay Relay, _ presence.Store) {
 		}
 		e.heard(events - int(e.snap.Offset)) // Deliver has checked the order
 	}
+}
+
+func testCatchUp(t *testing.T, relay Relay, _ presence.Store) {
+	e := subscribe(t, relay, studio)
+	var publishing sync.WaitGroup
+	publishing.Go(func() { publishAll(t, relay, 2, 50) })
+	for range 50 {
+		at := publish(t, relay, chat("so far"))
+		if err := relay.CatchUp(context.Background(), studio, e); err != nil {
+			t.Fatal(err)
+		}
+		e.mu.Lock()
+		last := e.snap.Offset + int64(len(e.events))
+		e.mu.Unlock()
+		if last < at.Offset {
+			t.Fatalf("caught up to %d, published at %d", last, at.Offset)
+		}
+	}
+	publishing.Wait()
+	e.heard(150)
 }
 
 func testRoomsApart(t *testing.T, relay Relay, _ presence.Store) {

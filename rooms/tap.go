@@ -39,6 +39,9 @@ type tap struct {
 	behind  bool     // the log must be read before any message counts
 	reading bool     // a goroutine does, and will look at behind again
 	closed  bool
+	// waiting are closed once the log has been read that is now still to be read, served once the present reading is
+	// done.
+	waiting, served []chan struct{}
 }
 
 // enlist begins to feed a receiver.
@@ -108,6 +111,15 @@ func (r *Redis) heard(room, payload string) {
 	}
 }
 
+func (r *Redis) tapOf(room string, recv Receiver) *tap {
+	for _, t := range r.tapsOf(room, false) {
+		if t.recv == recv {
+			return t
+		}
+	}
+	return nil
+}
+
 func (r *Redis) tapsOf(room string, confirmed bool) []*tap {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -165,10 +177,34 @@ func (r *Redis) begin(do func()) bool {
 	return true
 }
 
+// caughtUp has the log read, and returns what is closed once everything that is there now was handed over, or the tap
+// is closed.
+func (t *tap) caughtUp() <-chan struct{} {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	done := make(chan struct{})
+	if t.closed {
+		close(done)
+		return done
+	}
+	t.waiting = append(t.waiting, done)
+	t.readOnLocked()
+	return done
+}
+
+func (t *tap) serveLocked() {
+	for _, done := range t.served {
+		close(done)
+	}
+	t.served = nil
+}
+
 func (t *tap) close() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.closed = true
+	t.served, t.waiting = append(t.served, t.waiting...), nil
+	t.serveLocked()
 }
 
 // What a tap waits before it asks a Redis again that did not answer; it is drawn at random, as many wait for the same.
@@ -213,6 +249,7 @@ func (t *tap) nextRead() (from Position, more bool) {
 	}
 	// What was published until now is in what is read next: only what comes from here on can be news.
 	t.behind, t.seen = false, Position{}
+	t.served, t.waiting = append(t.served, t.waiting...), nil
 	return t.at, true
 }
 
@@ -241,6 +278,7 @@ func (t *tap) catchUp(s Snapshot, from Position) {
 	if first {
 		close(t.begun)
 	}
+	t.serveLocked()
 	if t.seen.Epoch != "" && (t.seen.Epoch != t.at.Epoch || t.seen.Offset > t.at.Offset) {
 		t.behind = true
 	}
