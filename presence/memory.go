@@ -9,11 +9,11 @@ import (
 // Memory is the Store of a node that runs alone: everything is in this
 // process, nothing blocks on the network, and nothing survives it.
 type Memory struct {
+	watchers watchers
+
 	mu        sync.Mutex
 	lastFence Fence
 	parts     [Partitions]memoryPartition
-	watchers  map[int]func(partition int)
-	nextWatch int
 }
 
 var _ Store = (*Memory)(nil)
@@ -31,7 +31,7 @@ type memoryPartition struct {
 // NewMemory returns an empty store. The log is kept for the named durable
 // followers until each has acknowledged it.
 func NewMemory(followers ...string) *Memory {
-	m := &Memory{watchers: make(map[int]func(int))}
+	m := &Memory{}
 	now := time.Now()
 	for p := range m.parts {
 		m.parts[p] = memoryPartition{
@@ -137,9 +137,10 @@ func (m *Memory) Sweep(_ context.Context, partition int, lag time.Duration) (int
 			ended++
 		}
 	}
-	wake := m.wakersLocked(ended > 0)
 	m.mu.Unlock()
-	wake(partition)
+	if ended > 0 {
+		m.watchers.wake(partition)
+	}
 	return ended, nil
 }
 
@@ -183,18 +184,7 @@ func (m *Memory) Ack(_ context.Context, follower string, partition int, upTo uin
 }
 
 // Watch implements Log.
-func (m *Memory) Watch(wake func(partition int)) (stop func()) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	id := m.nextWatch
-	m.nextWatch++
-	m.watchers[id] = wake
-	return func() {
-		m.mu.Lock()
-		defer m.mu.Unlock()
-		delete(m.watchers, id)
-	}
-}
+func (m *Memory) Watch(wake func(partition int)) (stop func()) { return m.watchers.watch(wake) }
 
 // changeHeld makes a change on behalf of the lease's holder.
 func (m *Memory) changeHeld(h Hold, do func(*Lease, time.Time) []Transition) (lease Lease, err error) {
@@ -222,9 +212,10 @@ func (m *Memory) change(room string, do func(*Lease, time.Time) []Transition) {
 		l = &Lease{Room: room, State: StateOffline}
 	}
 	made := m.commitLocked(p, room, l, do, now)
-	wake := m.wakersLocked(made > 0)
 	m.mu.Unlock()
-	wake(partition)
+	if made > 0 {
+		m.watchers.wake(partition)
+	}
 }
 
 // commitLocked applies a change and keeps lease, deadline and log in step.
@@ -250,21 +241,4 @@ func (m *Memory) commitLocked(p *memoryPartition, room string, l *Lease, do func
 func (m *Memory) nextFenceLocked(now time.Time) Fence {
 	m.lastFence = max(m.lastFence+1, Fence(now.UnixMicro()))
 	return m.lastFence
-}
-
-// wakersLocked returns a function that wakes all watchers, to be called
-// without the lock.
-func (m *Memory) wakersLocked(news bool) func(partition int) {
-	if !news {
-		return func(int) {}
-	}
-	wakers := make([]func(int), 0, len(m.watchers))
-	for _, wake := range m.watchers {
-		wakers = append(wakers, wake)
-	}
-	return func(partition int) {
-		for _, wake := range wakers {
-			wake(partition)
-		}
-	}
 }

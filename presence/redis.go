@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"strconv"
-	"sync"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -87,11 +86,8 @@ type Redis struct {
 	cfg      RedisConfig
 	lasts    string // ms that a presence key lasts
 	listener *redisconn.Listener
+	watchers watchers
 	parts    [Partitions]redisPartition // fixed
-
-	mu        sync.Mutex
-	watchers  map[int]func(partition int)
-	nextWatch int
 }
 
 var _ Store = (*Redis)(nil)
@@ -109,7 +105,6 @@ func NewRedis(ctx context.Context, cfg RedisConfig, followers ...string) (*Redis
 		cfg:      cfg,
 		lasts:    strconv.FormatInt((missedBeats * cfg.Heartbeat).Milliseconds(), 10),
 		listener: cfg.Conn.Listener(cfg.Node + "-presence"),
-		watchers: make(map[int]func(int)),
 	}
 	var calls []redisconn.Call
 	for p := range r.parts {
@@ -120,8 +115,8 @@ func NewRedis(ctx context.Context, cfg RedisConfig, followers ...string) (*Redis
 			log:  LogKey(cfg.Conn, p),
 		}
 		r.listener.Listen(base+"news", redisconn.Handler{
-			Subscribed: func() { r.wake(p) }, // what was said before was not heard
-			Message:    func(string) { r.wake(p) },
+			Subscribed: func() { r.watchers.wake(p) }, // what was said before was not heard
+			Message:    func(string) { r.watchers.wake(p) },
 		})
 		for _, name := range followers {
 			calls = append(calls, r.call(p, name, ""))
@@ -358,24 +353,4 @@ func (r *Redis) follow(ctx context.Context, follower string, partition int, upTo
 }
 
 // Watch implements Log.
-func (r *Redis) Watch(wake func(partition int)) (stop func()) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	id := r.nextWatch
-	r.nextWatch++
-	r.watchers[id] = wake
-	return func() {
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		delete(r.watchers, id)
-	}
-}
-
-// wake calls the watchers under the lock, so that none is called once its stop has returned; they do not block.
-func (r *Redis) wake(partition int) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for _, wake := range r.watchers {
-		wake(partition)
-	}
-}
+func (r *Redis) Watch(wake func(partition int)) (stop func()) { return r.watchers.watch(wake) }

@@ -2,12 +2,46 @@ package presence
 
 import (
 	"context"
+	"sync"
 	"sync/atomic"
 	"time"
 )
 
 // pollEvery is the backstop for wake-ups that were late or lost.
 const pollEvery = 5 * time.Second
+
+// watchers are whom a store tells of news.
+type watchers struct {
+	mu    sync.Mutex
+	funcs map[int]func(partition int)
+	next  int
+}
+
+// watch adds a function. Once stop has returned it is not called any more.
+func (w *watchers) watch(wake func(partition int)) (stop func()) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	id := w.next
+	w.next++
+	if w.funcs == nil {
+		w.funcs = make(map[int]func(int))
+	}
+	w.funcs[id] = wake
+	return func() {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		delete(w.funcs, id)
+	}
+}
+
+// wake calls them under the lock: they neither block nor call the store.
+func (w *watchers) wake(partition int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, wake := range w.funcs {
+		wake(partition)
+	}
+}
 
 // allPartitions has a bit for each.
 const allPartitions = ^uint64(0)

@@ -168,8 +168,8 @@ func TestEachNewsStops(t *testing.T) {
 		stop()
 		join(t, s, alice, "c1")
 		time.Sleep(time.Minute)
-		if calls != 1 || len(s.watchers) != 0 {
-			t.Errorf("%d calls and %d watchers after the end, want 1 and none", calls, len(s.watchers))
+		if calls != 1 || len(s.watchers.funcs) != 0 {
+			t.Errorf("%d calls and %d watchers after the end, want 1 and none", calls, len(s.watchers.funcs))
 		}
 	})
 }
