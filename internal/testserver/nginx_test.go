@@ -1,6 +1,7 @@
 package testserver
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"net"
@@ -11,9 +12,10 @@ import (
 	"testing"
 )
 
-func get(t *testing.T, url string) string {
+// get asks for a page, with a body of some size.
+func get(t *testing.T, url string, size int) string {
 	t.Helper()
-	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, bytes.NewReader(make([]byte, size)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -47,7 +49,7 @@ func TestNginx(t *testing.T) {
 	var s *NginxServer
 	t.Run("a test", func(t *testing.T) {
 		s = Nginx(t, hello(t))
-		if got := get(t, "http://"+s.Addr); got != "hello" {
+		if got := get(t, "http://"+s.Addr, 0); got != "hello" {
 			t.Errorf("it says %q", got)
 		}
 		pid, err := s.running.pid()
@@ -101,7 +103,10 @@ http {
 
 func TestShippedNginx(t *testing.T) {
 	node := func(name string) string {
-		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, name) }))
+		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			_, _ = io.Copy(io.Discard, r.Body)
+			_, _ = io.WriteString(w, name)
+		}))
 		t.Cleanup(s.Close)
 		return s.Listener.Addr().String()
 	}
@@ -109,7 +114,7 @@ func TestShippedNginx(t *testing.T) {
 	s := Nginx(t, ShippedNginx(t, []byte(shipped), one, two))
 	answers := map[string]bool{}
 	for range 20 {
-		answers[get(t, "http://"+s.Addr)] = true
+		answers[get(t, "http://"+s.Addr, 500_000)] = true // for which nginx needs a file
 	}
 	if !answers["one"] || !answers["two"] || len(answers) != 2 {
 		t.Errorf("answers %v, want both nodes'", answers)

@@ -108,13 +108,20 @@ func start(dir, signal string, as *syscall.Credential, command ...string) (*serv
 	return s, nil
 }
 
+// stopLimit is how long a server may take to end. What takes longer, as one that a test has halted, is killed.
+const stopLimit = 10 * time.Second
+
 // stop ends the server before this process ends, if it has not ended by itself, and returns when it is gone. Its folder
 // stays. It is called once.
 func (s *server) stop() error {
 	held.Delete(s)
 	_, err := s.hold.WriteString("keep\n")
 	s.hold.Close()
+	kill := time.AfterFunc(stopLimit, func() { _ = syscall.Kill(-s.guard.Process.Pid, syscall.SIGKILL) })
 	_ = s.guard.Wait() // it says how the server took the signal
+	if !kill.Stop() {
+		err = fmt.Errorf("it had to be killed after %s; %s", stopLimit, tail(s.dir))
+	}
 	return err
 }
 
@@ -146,7 +153,7 @@ func waitFor(dir string, limit time.Duration, try func(context.Context) error) e
 		select {
 		case <-ctx.Done():
 			return fmt.Errorf("no answer after %s: %w; %s", limit, err, tail(dir))
-		case <-time.After(50 * time.Millisecond):
+		case <-time.After(10 * time.Millisecond):
 		}
 	}
 }
