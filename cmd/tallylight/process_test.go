@@ -22,14 +22,17 @@ import (
 	"github.com/tallylight/tallylight/signalling"
 )
 
-// binary is the program as it is shipped, built once for all tests.
+// binary is the program as it is shipped, built once for all tests. It is built as the Dockerfile does it, so that its
+// test finds everything compiled already.
 var binary = sync.OnceValues(func() (string, error) {
 	dir, err := os.MkdirTemp("", "tallylight-test-")
 	if err != nil {
 		return "", err
 	}
 	path := filepath.Join(dir, "tallylight")
-	out, err := exec.Command("go", "build", "-o", path, ".").CombinedOutput()
+	build := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", path, ".")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	out, err := build.CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("building the program: %w\n%s", err, out)
 	}
