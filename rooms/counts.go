@@ -71,6 +71,21 @@ func (c *counts) run(ctx context.Context) {
 	}
 }
 
+// leaveTimeout bounds the last word of a node that is going.
+const leaveTimeout = time.Second
+
+// leave takes back what this node has reported: nobody would clear it away, as a node that goes in order does not lapse.
+func (c *counts) leave() {
+	c.mu.Lock()
+	anything := len(c.reported)+len(c.unsure) > 0
+	c.mu.Unlock()
+	if anything {
+		ctx, cancel := context.WithTimeout(context.Background(), leaveTimeout)
+		defer cancel()
+		c.clear(ctx, c.relay.cfg.Node)
+	}
+}
+
 // report writes and publishes a number of this node, if it has changed. Calls must not overlap: numbers would be written
 // in another order than they were counted in.
 func (c *counts) report(ctx context.Context, room string, viewers int) error {
@@ -279,6 +294,6 @@ func (c *counts) clear(ctx context.Context, node string) {
 		calls = append(calls, redisconn.Call{Keys: []string{base + "viewers"}, Args: []any{base + "counts", node}})
 	}
 	if err := c.relay.cfg.Conn.RunAll(ctx, clearScript, calls); err != nil {
-		c.relay.cfg.Logger.Warn("rooms: clearing the viewers of a dead node failed", "node", node, "error", err)
+		c.relay.cfg.Logger.Warn("rooms: clearing the viewers of a node that is gone failed", "node", node, "error", err)
 	}
 }

@@ -119,12 +119,14 @@ func (r *Redis) Attach(s Sink) {
 	r.listener.Listen(r.control(), obey)
 }
 
-// Run hears of other nodes until the context ends, and then waits for what it started.
+// Run hears of other nodes until the context ends. It then takes back what this node told of its viewers, and waits for
+// what it started.
 func (r *Redis) Run(ctx context.Context) {
 	var running sync.WaitGroup
 	running.Go(func() { r.counts.run(ctx) })
 	r.listener.Run(ctx)
 	running.Wait()
+	r.counts.leave()
 	r.mu.Lock()
 	r.ended = true
 	r.mu.Unlock()

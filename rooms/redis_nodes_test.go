@@ -251,13 +251,35 @@ func TestRedisViewers(t *testing.T) {
 	})
 }
 
-// killed ends a node without a word, and lets its lease lapse.
+// killed ends a node as if without a word, and lets its lease lapse.
 func killed(t *testing.T, dead, other *redisNode) {
 	t.Helper()
+	dead.relay.counts.mu.Lock()
+	clear(dead.relay.counts.reported) // or it would take back its numbers in good order
+	dead.relay.counts.mu.Unlock()
 	dead.stop()
 	key := other.relay.cfg.Conn.Base("nodes") + "leases"
 	if err := other.relay.cfg.Conn.Client().ZAdd(t.Context(), key, lapsed(dead.relay.cfg.Node)).Err(); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// A node that stops takes its numbers with it: nobody else would.
+func TestRedisViewersOfANodeThatStops(t *testing.T) {
+	p := openPair(t)
+	for _, room := range []string{studio, "attic"} {
+		if err := p.b.relay.ReportViewers(t.Context(), room, 3); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p.sinkA.wantOthers(t, map[string]int{studio: 3, "attic": 3})
+	p.b.stop()
+	p.sinkA.wantOthers(t, map[string]int{})
+	for _, room := range []string{studio, "attic"} {
+		key := p.a.relay.parts[presence.PartitionOf(room)].base + "viewers"
+		if n := p.a.relay.cfg.Conn.Client().HLen(t.Context(), key).Val(); n != 0 {
+			t.Errorf("%d numbers are left in %s", n, key)
+		}
 	}
 }
 
