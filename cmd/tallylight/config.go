@@ -53,7 +53,9 @@ func (c *serveCmd) check() error {
 		return usagef("--ping-interval must not be below 0; 0 turns pings off")
 	case c.Drain < 0:
 		return usagef("--drain must not be below 0, not %s", c.Drain)
-	case (c.Redis != "" || c.RedisPrefix != "") && !validPrefix.MatchString(c.RedisPrefix):
+	case c.Node != "" && !validName.MatchString(c.Node):
+		return usagef("--node %q must be 1 to 64 of A-Z a-z 0-9 . _ -", c.Node)
+	case (c.Redis != "" || c.RedisPrefix != "") && !validName.MatchString(c.RedisPrefix):
 		return usagef("--redis-prefix %q must be 1 to 64 of A-Z a-z 0-9 . _ -", c.RedisPrefix)
 	}
 	if err := c.parseProxies(); err != nil {
@@ -68,8 +70,9 @@ func (c *serveCmd) check() error {
 	return nil
 }
 
-// validPrefix keeps the hash tags in keys, which are in braces, the only ones.
-var validPrefix = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
+// validName is for what becomes a part of keys and channels in Redis: their hash tags, which are in braces, must stay the
+// only ones, and what is said there is taken apart at spaces.
+var validName = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
 
 // parseProxies takes networks and single addresses.
 func (c *serveCmd) parseProxies() error {

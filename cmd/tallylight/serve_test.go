@@ -50,6 +50,7 @@ func TestMistakesOnTheCommandLine(t *testing.T) {
 		{"no heartbeat", "serve --dev --heartbeat-interval 0s", exitUsage, "--heartbeat-interval"},
 		{"a negative ping", "serve --dev --ping-interval=-1s", exitUsage, "--ping-interval"},
 		{"an origin with a path", "serve --dev --allowed-origin https://example.com/live", exitUsage, "--allowed-origin"},
+		{"a node's name with a brace", "serve --dev --node n{1}", exitUsage, "--node"},
 		{"an unknown database", "serve --dev --database mysql://x", exitFailure, "--database"},
 		{"a port in use", "serve --dev --listen " + taken.Addr().String(), exitFailure, taken.Addr().String()},
 		{"no address", "serve --dev --listen nowhere", exitFailure, "--listen nowhere"},
