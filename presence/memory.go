@@ -107,17 +107,21 @@ func (m *Memory) EndAll(why Reason) {
 }
 
 // Beat implements Leases.
-func (m *Memory) Beat(_ context.Context, holds []Hold) error {
+func (m *Memory) Beat(_ context.Context, holds []Hold) (replaced []Hold, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	now := MillisOf(time.Now())
 	for _, h := range holds {
 		l := m.parts[PartitionOf(h.Room)].leases[h.Room]
-		if l != nil && l.holds(h.Fence) {
+		switch {
+		case l == nil:
+		case l.holds(h.Fence):
 			l.LastSeen = now
+		case l.holds(l.Fence):
+			replaced = append(replaced, h)
 		}
 	}
-	return nil
+	return replaced, nil
 }
 
 // Sweep implements Store.

@@ -122,7 +122,7 @@ func NewRedis(ctx context.Context, cfg RedisConfig, followers ...string) (*Redis
 			calls = append(calls, r.call(p, name, ""))
 		}
 	}
-	if err := cfg.Conn.RunAll(ctx, followScript, calls); err != nil {
+	if _, err := cfg.Conn.RunAll(ctx, followScript, calls); err != nil {
 		return nil, unavailable(err)
 	}
 	return r, nil
@@ -268,7 +268,7 @@ func (r *Redis) Get(ctx context.Context, room string) (Lease, error) {
 }
 
 // Beat implements Leases. All beats go to Redis in one round trip.
-func (r *Redis) Beat(ctx context.Context, holds []Hold) error {
+func (r *Redis) Beat(ctx context.Context, holds []Hold) (replaced []Hold, err error) {
 	pairs := make(map[int][]any)
 	for _, h := range holds {
 		p := PartitionOf(h.Room)
@@ -278,10 +278,21 @@ func (r *Redis) Beat(ctx context.Context, holds []Hold) error {
 	for p, beaten := range pairs {
 		calls = append(calls, r.call(p, append([]any{r.lasts}, beaten...)...))
 	}
-	if err := r.cfg.Conn.RunAll(ctx, beatScript, calls); err != nil {
-		return unavailable(err)
+	replies, err := r.cfg.Conn.RunAll(ctx, beatScript, calls)
+	if err != nil {
+		return nil, unavailable(err)
 	}
-	return nil
+	for _, reply := range replies {
+		pairs := reply.List()[1].Texts()
+		for i := 0; i+1 < len(pairs); i += 2 {
+			n, err := strconv.ParseInt(pairs[i+1], 10, 64)
+			if err != nil {
+				return nil, fmt.Errorf("presence: fence %q of room %q: %w", pairs[i+1], pairs[i], err)
+			}
+			replaced = append(replaced, Hold{Room: pairs[i], Fence: Fence(n)})
+		}
+	}
+	return replaced, nil
 }
 
 // Sweep implements Store.

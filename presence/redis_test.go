@@ -99,7 +99,7 @@ func TestRedisPresenceKey(t *testing.T) {
 	expire(time.Minute)
 	beat := func(h Hold) {
 		t.Helper()
-		if err := s.Beat(t.Context(), []Hold{h, {"nowhere", 7}, {studio, 7}}); err != nil {
+		if _, err := s.Beat(t.Context(), []Hold{h, {"nowhere", 7}}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -129,7 +129,7 @@ func TestRedisForgetsScripts(t *testing.T) {
 	}
 	before := lease(t, s).LastSeen
 	time.Sleep(2 * time.Millisecond) // so that the next millisecond is another one
-	if err := s.Beat(t.Context(), []Hold{a.hold}); err != nil {
+	if _, err := s.Beat(t.Context(), []Hold{a.hold}); err != nil {
 		t.Fatal(err)
 	}
 	if seen := lease(t, s).LastSeen; seen <= before {
@@ -180,7 +180,7 @@ func TestRedisAway(t *testing.T) {
 		"end":     func() error { _, err := s.End(ctx, a.hold, ReasonLeft); return err },
 		"release": func() error { return s.Release(ctx, a.hold, ReasonLeft) },
 		"get":     func() error { _, err := s.Get(ctx, studio); return err },
-		"beat":    func() error { return s.Beat(ctx, []Hold{a.hold}) },
+		"beat":    func() error { _, err := s.Beat(ctx, []Hold{a.hold}); return err },
 		"sweep":   func() error { _, err := s.Sweep(ctx, p, 0); return err },
 		"load":    func() error { _, _, err := s.Load(ctx, p); return err },
 		"read":    func() error { _, err := s.Read(ctx, p, 0, 1); return err },

@@ -66,9 +66,10 @@ type Leases interface {
 	Release(context.Context, Hold, Reason) error
 	// Get returns the room's lease as it stands, offline if nobody holds it.
 	Get(ctx context.Context, room string) (Lease, error)
-	// Beat notes that the holders were heard from. Fences that are no longer
-	// the holder's are passed over.
-	Beat(context.Context, []Hold) error
+	// Beat notes that the holders were heard from. Holds whose lease somebody
+	// has taken over are returned: their connections may not know yet, if what
+	// should have told them was lost. Those whose lease ended are passed over.
+	Beat(context.Context, []Hold) (replaced []Hold, err error)
 }
 
 // Log is what the followers of presence read. A partition's transitions are in

@@ -42,7 +42,7 @@ func testStore(t *testing.T, run func(t *testing.T, test func(t *testing.T, s St
 		{"load and read continue each other", testLoadThenRead},
 		{"the log is kept until its durable follower has read it", testLogKept},
 		{"watchers are woken for the room's partition", testWatch},
-		{"a beat moves last seen, under the right fence only", testBeat},
+		{"a beat moves last seen, under the right fence only, and tells who was replaced", testBeat},
 	} {
 		t.Run(test.name, func(t *testing.T) { run(t, test.do) })
 	}
@@ -553,17 +553,23 @@ func testBeat(t *testing.T, s Store) {
 	young := join(t, s, alice, "c2")
 	before := lease(t, s).LastSeen
 	time.Sleep(20 * time.Millisecond)
-	beat := func(h Hold) Millis {
-		if err := s.Beat(context.Background(), []Hold{h}); err != nil {
-			t.Fatal(err)
+	beat := func(h Hold, want ...Hold) Millis {
+		t.Helper()
+		replaced, err := s.Beat(context.Background(), []Hold{h, {"nowhere", 7}})
+		if err != nil || !slices.Equal(replaced, want) {
+			t.Errorf("beating under %+v: replaced are %+v, %v, want %+v", h, replaced, err, want)
 		}
 		return lease(t, s).LastSeen
 	}
-	if seen := beat(old.hold); seen != before {
+	if seen := beat(old.hold, old.hold); seen != before {
 		t.Errorf("a replaced holder's beat moved last seen from %d to %d", before, seen)
 	}
 	if seen := beat(young.hold); seen <= before {
 		t.Errorf("the holder's beat left last seen at %d", seen)
 	}
-	wantTold(t, s, "streamer.online")
+	young.start(time.Minute)
+	young.release(ReasonConnectionLost)
+	beat(young.hold) // nobody holds it: nobody was replaced by anybody
+	beat(old.hold)
+	wantTold(t, s, "streamer.online", "live.started 1", "live.reconnecting 2 connection_lost")
 }

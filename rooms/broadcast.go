@@ -2,6 +2,8 @@ package rooms
 
 import (
 	"context"
+	"maps"
+	"slices"
 
 	"github.com/tallylight/tallylight/auth"
 	"github.com/tallylight/tallylight/presence"
@@ -70,21 +72,23 @@ func (h *Hub) Beat(s Session, name string) {
 	}
 	h.beatMu.Lock()
 	defer h.beatMu.Unlock()
-	h.beaten[hold] = struct{}{}
+	h.beaten[hold] = s.Connection()
 }
 
 func (h *Hub) passBeats(ctx context.Context) {
 	h.beatMu.Lock()
-	holds := make([]presence.Hold, 0, len(h.beaten))
-	for hold := range h.beaten {
-		holds = append(holds, hold)
-	}
-	clear(h.beaten)
+	beaten := h.beaten
+	h.beaten = make(map[presence.Hold]string)
 	h.beatMu.Unlock()
-	if len(holds) == 0 {
+	if len(beaten) == 0 {
 		return
 	}
-	if err := h.cfg.Store.Beat(ctx, holds); err != nil && ctx.Err() == nil {
-		h.cfg.Logger.Warn("rooms: heartbeats did not reach the store; the next ones will do", "leases", len(holds), "error", err)
+	replaced, err := h.cfg.Store.Beat(ctx, slices.Collect(maps.Keys(beaten)))
+	if err != nil && ctx.Err() == nil {
+		h.cfg.Logger.Warn("rooms: heartbeats did not reach the store; the next ones will do", "leases", len(beaten), "error", err)
+	}
+	for _, hold := range replaced {
+		// The command that the newer connection's node sent was lost on the way.
+		h.Command(Command{Connection: beaten[hold], Cut: CutReplaced})
 	}
 }

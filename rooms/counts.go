@@ -293,7 +293,7 @@ func (c *counts) clear(ctx context.Context, node string) {
 		base := c.relay.parts[p].base
 		calls = append(calls, redisconn.Call{Keys: []string{base + "viewers"}, Args: []any{base + "counts", node}})
 	}
-	if err := c.relay.cfg.Conn.RunAll(ctx, clearScript, calls); err != nil {
+	if _, err := c.relay.cfg.Conn.RunAll(ctx, clearScript, calls); err != nil {
 		c.relay.cfg.Logger.Warn("rooms: clearing the viewers of a node that is gone failed", "node", node, "error", err)
 	}
 }

@@ -35,7 +35,7 @@ type Hub struct {
 	others  map[string]int      // viewers on other nodes, of rooms that have any
 
 	beatMu sync.Mutex
-	beaten map[presence.Hold]struct{} // leases whose holder was heard from
+	beaten map[presence.Hold]string // leases whose holder was heard from → its connection
 
 	settleMu  sync.Mutex
 	unsettled []unsettled
@@ -52,7 +52,7 @@ func NewHub(cfg Config) *Hub {
 		sessions: make(map[string]Session),
 		counted:  make(map[string]struct{}),
 		others:   make(map[string]int),
-		beaten:   make(map[presence.Hold]struct{}),
+		beaten:   make(map[presence.Hold]string),
 		claims:   make(map[string][]string),
 	}
 	cfg.Relay.Attach(h)

@@ -557,11 +557,11 @@ type beatStore struct {
 	down  bool
 }
 
-func (b *beatStore) Beat(ctx context.Context, holds []presence.Hold) error {
+func (b *beatStore) Beat(ctx context.Context, holds []presence.Hold) ([]presence.Hold, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.down {
-		return presence.ErrUnavailable
+		return nil, presence.ErrUnavailable
 	}
 	b.beats = append(b.beats, holds)
 	return b.Store.Beat(ctx, holds)
@@ -623,6 +623,7 @@ func TestBeats(t *testing.T) {
 		if now := seen(); now != taken {
 			t.Errorf("the replaced connection's beat moved last seen by %d ms", now-taken)
 		}
+		old.wantCut(CutReplaced, CutReplaced) // at once, and again as if the first had been lost
 		store.mu.Lock()
 		store.down = true
 		store.mu.Unlock()

@@ -93,7 +93,7 @@ func TestOpenRefusesEviction(t *testing.T) {
 // A pipeline runs each call once, also on a server that has forgotten the script.
 func TestRunAll(t *testing.T) {
 	c := open(t, testserver.OwnRedis(t).URL)
-	count := NewScript("redis.call('INCRBY', KEYS[1], ARGV[1])", "return 'ok'")
+	count := NewScript("local n = redis.call('INCRBY', KEYS[1], ARGV[1])", "return n")
 	var calls []Call
 	for n := range 10 {
 		calls = append(calls, Call{Keys: []string{fmt.Sprint("n", n%2)}, Args: []any{1}})
@@ -102,8 +102,9 @@ func TestRunAll(t *testing.T) {
 		if round == 2 {
 			c.Client().ScriptFlush(t.Context())
 		}
-		if err := c.RunAll(t.Context(), count, calls); err != nil {
-			t.Fatal(err)
+		replies, err := c.RunAll(t.Context(), count, calls)
+		if err != nil || len(replies) != len(calls) || replies[9].Int() != int64(5*round) {
+			t.Fatalf("round %d: %v, %v", round, replies, err)
 		}
 		for _, key := range []string{"n0", "n1"} {
 			if n, err := c.Client().Get(t.Context(), key).Int(); n != 5*round || err != nil {
@@ -112,10 +113,10 @@ func TestRunAll(t *testing.T) {
 		}
 	}
 	wrong := NewScript("return redis.call('INCRBY', KEYS[1], ARGV[1])")
-	if err := c.RunAll(t.Context(), wrong, []Call{{Keys: []string{"n0"}, Args: []any{"x"}}, calls[0]}); err == nil {
+	if _, err := c.RunAll(t.Context(), wrong, []Call{{Keys: []string{"n0"}, Args: []any{"x"}}, calls[0]}); err == nil {
 		t.Error("a call that failed is passed over")
 	}
-	if err := c.RunAll(t.Context(), count, nil); err != nil {
+	if _, err := c.RunAll(t.Context(), count, nil); err != nil {
 		t.Errorf("no calls: %v", err)
 	}
 }

@@ -31,35 +31,32 @@ func (c *Conn) Run(ctx context.Context, s *Script, keys []string, args ...any) (
 	return Reply{value}, plain(err)
 }
 
-// RunAll runs a script for each call, in one round trip. Each run is atomic, all together are not. It returns the first
-// error; the other calls have run all the same, or their outcome is unknown too.
-func (c *Conn) RunAll(ctx context.Context, s *Script, calls []Call) error {
+// RunAll runs a script for each call, in one round trip, and returns the replies in the order of the calls. Each run is
+// atomic, all together are not: after an error the other calls have run all the same, or their outcome is unknown too.
+func (c *Conn) RunAll(ctx context.Context, s *Script, calls []Call) ([]Reply, error) {
 	if len(calls) == 0 {
-		return nil
+		return nil, nil
 	}
-	results, err := c.client.Pipelined(ctx, func(p redis.Pipeliner) error {
-		for _, call := range calls {
-			s.script.EvalSha(ctx, p, call.Keys, call.Args...)
+	results := make([]*redis.Cmd, len(calls))
+	_, _ = c.client.Pipelined(ctx, func(p redis.Pipeliner) error { // each result has its own error
+		for i, call := range calls {
+			results[i] = s.script.EvalSha(ctx, p, call.Keys, call.Args...)
 		}
 		return nil
 	})
-	// A pipeline can't fall back from EVALSHA by itself, and a server that was restarted has forgotten every script.
+	replies := make([]Reply, len(calls))
 	for i, result := range results {
-		if redis.HasErrorPrefix(result.Err(), "NOSCRIPT") {
-			if _, err = c.Run(ctx, s, calls[i].Keys, calls[i].Args...); err != nil {
-				return err
-			}
+		value, err := result.Result()
+		replies[i] = Reply{value}
+		if redis.HasErrorPrefix(err, "NOSCRIPT") {
+			// A pipeline can't fall back from EVALSHA by itself, and a server that was restarted has forgotten every script.
+			replies[i], err = c.Run(ctx, s, calls[i].Keys, calls[i].Args...)
+		}
+		if err != nil {
+			return nil, plain(err)
 		}
 	}
-	for _, result := range results {
-		if e := result.Err(); e != nil && !redis.HasErrorPrefix(e, "NOSCRIPT") {
-			return plain(e)
-		}
-	}
-	if redis.HasErrorPrefix(err, "NOSCRIPT") {
-		err = nil
-	}
-	return plain(err)
+	return replies, nil
 }
 
 // Reply is what a script returned. Its methods panic when it is of another form than the caller expects: both are ours.

@@ -1,14 +1,20 @@
--- Beat: the holders were heard from. ARGV[3] ms that a presence key lasts, then pairs of room and fence. Fences that are
--- not the holder's are passed over.
+-- Beat: the holders were heard from. ARGV[3] ms that a presence key lasts, then pairs of room and fence.
+-- Returns ok and, in such pairs, those whose lease somebody else holds by now.
 local lasts = ARGV[3]
 
+local replaced = {}
 for i = 4, #ARGV, 2 do
   local room, fence = ARGV[i], ARGV[i + 1]
-  local lease = base .. 'lease:' .. room
-  local state, held, uid = unpack(redis.call('HMGET', lease, 'state', 'fence', 'uid'))
-  if held == fence and is_held({ state = state }) then
-    redis.call('HSET', lease, 'seen', int(now))
-    redis.call('SET', base .. 'online:' .. room, uid, 'PX', lasts)
+  local key = base .. 'lease:' .. room
+  local state, held, uid = unpack(redis.call('HMGET', key, 'state', 'fence', 'uid'))
+  if is_held({ state = state }) then
+    if held == fence then
+      redis.call('HSET', key, 'seen', int(now))
+      redis.call('SET', base .. 'online:' .. room, uid, 'PX', lasts)
+    else
+      replaced[#replaced + 1] = room
+      replaced[#replaced + 1] = fence
+    end
   end
 end
-return { 'ok' }
+return { 'ok', replaced }
