@@ -147,7 +147,9 @@ func (s *session) ping() {
 func (s *session) tickStreaming(now time.Duration) {
 	l, cfg := &s.life, s.srv.cfg
 	streaming := l.streaming.Load() > 0
-	if (streaming || cfg.Ping < 0) && now-time.Duration(l.messageAt.Load()) >= cfg.silence() {
+	// A message counts from the tick before it came: without one tick more, its
+	// sender would have less time than was promised.
+	if (streaming || cfg.Ping < 0) && now-time.Duration(l.messageAt.Load()) >= cfg.silence()+cfg.tick() {
 		s.end(causeSilent)
 		return
 	}
