@@ -70,12 +70,25 @@ func TestKeepAlive(t *testing.T) {
 			t.Errorf("%s: cut after %s (%v), want %s", c.name, c.cutAt, err, patience)
 		case !c.cut && err != nil:
 			t.Errorf("%s: cut although nginx heard of it: %v", c.name, err)
+		case !c.silent && c.client.answers() < int(last/beat)-1:
+			// This nginx takes the beats themselves for life as well; a stricter balancer hears only the answers.
+			t.Errorf("%s: %d heartbeats were answered in %s, one is sent every %s", c.name, c.client.answers(), last, beat)
 		case c.cut:
 			t.Logf("%-15s cut after %s", c.name, c.cutAt.Round(10*time.Millisecond))
 		default:
 			t.Logf("%-15s open after %s", c.name, last)
 		}
 	}
+}
+
+// answers counts the heartbeats that the client was sent.
+func (c *client) answers() (n int) {
+	for _, m := range c.all() {
+		if m.Type == "heartbeat" {
+			n++
+		}
+	}
+	return n
 }
 
 // TestHostRewriting connects through a balancer that rewrites Host: pages of allowed origins get in, others do not, and

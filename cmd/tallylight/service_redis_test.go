@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/coder/websocket"
 	"github.com/redis/go-redis/v9"
 
 	"github.com/tallylight/tallylight/auth"
@@ -154,7 +155,7 @@ func (w *wire) pass(from, to net.Conn) {
 // TestSilence loses streamers without beats, and without pings: a viewer on the other node is told in the promised time.
 func TestSilence(t *testing.T) {
 	t.Parallel()
-	beat, ping := 4*time.Second, 2*time.Second
+	beat, ping := 8*time.Second, 2*time.Second // so that pings tell before a missing message does
 	if soak() {
 		beat, ping = signalling.DefaultHeartbeat, signalling.DefaultPing
 	}
@@ -190,6 +191,9 @@ func TestSilence(t *testing.T) {
 		return v.await("live.reconnecting", 1)
 	}
 	silent := wait(carol, ping+pong+5*time.Second)
+	if took := silent.at.Sub(lost); took > beat*5/2 {
+		t.Errorf("told after %s: by then a missing message tells, whether there are pings or not", took)
+	}
 	t.Logf("network gone silently: told after %s, promised within %s", silent.at.Sub(lost).Round(10*time.Millisecond), ping+pong+5*time.Second)
 	frozen := wait(bob, beat*5/2+5*time.Second)
 	took := frozen.at.Sub(began)
@@ -198,6 +202,9 @@ func TestSilence(t *testing.T) {
 		t.Errorf("given up after %s, two throttled beats and some slack are %s", took, beat*5/2)
 	}
 	<-alice.Done()
+	if code := websocket.CloseStatus(alice.Err()); code != 4408 {
+		t.Errorf("the frozen app was closed with %d, want 4408", code)
+	}
 	for _, e := range []told{silent, frozen} {
 		if e.Reason != presence.ReasonConnectionLost {
 			t.Errorf("%s was lost for %s", e.Room, e.Reason)
