@@ -22,15 +22,16 @@ const module = "github.com/tallylight/tallylight"
 var arrows = map[string][]string{
 	"":                    nil, // only this test
 	"cmd/tallylight":      {"signalling", "web", "rooms", "presence", "auth", "migrations", "internal/redisconn"},
-	"signalling":          {"rooms", "presence", "auth"},
+	"signalling":          {"rooms", "presence", "auth", "internal/wire"},
 	"web":                 {"rooms", "presence", "auth"}, // never signalling: cmd hands it the handler of /v1/ws
-	"rooms":               {"presence", "auth", "internal/redisconn"},
-	"presence":            {"internal/redisconn"},
+	"rooms":               {"presence", "auth", "internal/redisconn", "internal/wire"},
+	"presence":            {"internal/redisconn", "internal/wire"},
 	"auth":                nil,
 	"migrations":          nil,
 	"deploy":              nil, // only tests of what is deployed: the images, nginx.conf
 	"internal/redisconn":  nil, // how Redis is spoken to; what is kept there is the business of presence and rooms
 	"internal/testserver": nil,
+	"internal/wire":       nil, // JSON as sockets carry it
 }
 
 // testArrows is what tests may import beyond that.

@@ -12,6 +12,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/tallylight/tallylight/internal/redisconn"
+	"github.com/tallylight/tallylight/internal/wire"
 )
 
 // The keys of partition 17, under the default prefix. All carry its hash tag, so that one script may touch them all.
@@ -180,7 +181,7 @@ func unavailable(err error) error { return fmt.Errorf("%w: redis: %w", ErrUnavai
 
 // Claim implements Leases.
 func (r *Redis) Claim(ctx context.Context, c Claim) (Claimed, error) {
-	answer, err := r.run(ctx, claimScript, PartitionOf(c.Room), c.Room, c.User.ID, encode(c.User), c.Connection, c.Node, r.lasts)
+	answer, err := r.run(ctx, claimScript, PartitionOf(c.Room), c.Room, c.User.ID, wire.JSON(c.User), c.Connection, c.Node, r.lasts)
 	if err != nil {
 		return Claimed{}, err
 	}
@@ -213,7 +214,7 @@ func changed(title, category, language *string, tags *[]string) []any {
 		case *value == "":
 			pairs = append(pairs, name, "")
 		default:
-			pairs = append(pairs, name, encode(*value))
+			pairs = append(pairs, name, wire.JSON(*value))
 		}
 	}
 	text("title", title)
@@ -224,7 +225,7 @@ func changed(title, category, language *string, tags *[]string) []any {
 	case len(*tags) == 0:
 		pairs = append(pairs, "tags", "")
 	default:
-		pairs = append(pairs, "tags", encode(*tags))
+		pairs = append(pairs, "tags", wire.JSON(*tags))
 	}
 	return pairs
 }

@@ -1,7 +1,6 @@
 package presence
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"strconv"
@@ -10,18 +9,6 @@ import (
 
 	"github.com/redis/go-redis/v9"
 )
-
-// encode returns the JSON that scripts put into messages as it is. Sockets carry no HTML, so nothing is escaped for its
-// sake.
-func encode(v any) string {
-	var b strings.Builder
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	if err := e.Encode(v); err != nil {
-		panic(fmt.Sprintf("presence: encoding %T: %v", v, err)) // our own types
-	}
-	return strings.TrimSuffix(b.String(), "\n")
-}
 
 // decoder reads fields as the scripts wrote them, and keeps the first error.
 type decoder struct {
@@ -41,7 +28,7 @@ func (d *decoder) int(name string) int64 {
 
 func (d *decoder) json(name string, into any) {
 	if text := d.fields[name]; text != "" {
-		d.note(name, json.NewDecoder(bytes.NewReader([]byte(text))).Decode(into))
+		d.note(name, json.Unmarshal([]byte(text), into))
 	}
 }
 

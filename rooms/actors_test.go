@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/tallylight/tallylight/auth"
+	"github.com/tallylight/tallylight/internal/wire"
 	"github.com/tallylight/tallylight/presence"
 )
 
@@ -214,7 +215,7 @@ func (c *client) leave(why presence.Reason) {
 
 func (h *house) say(text string) Position {
 	h.t.Helper()
-	at, err := h.hub.Publish(h.t.Context(), Publication{Room: studio, Name: EventChat, From: chatFromBob, Data: mustMarshal(ChatData{text})})
+	at, err := h.hub.Publish(h.t.Context(), Publication{Room: studio, Name: EventChat, From: chatFromBob, Data: wire.JSON(ChatData{text})})
 	if err != nil {
 		h.t.Fatalf("chat: %v", err)
 	}

@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/tallylight/tallylight/auth"
+	"github.com/tallylight/tallylight/internal/wire"
 )
 
 // EventChat is the event of a line of chat.
@@ -64,7 +65,7 @@ func checkChat(data []byte) ([]byte, error) {
 	if n := utf8.RuneCountInString(chat.Text); n > MaxChatRunes {
 		return nil, &Refusal{CodeTooLarge, fmt.Sprintf("text has %d characters; chat takes at most %d", n, MaxChatRunes)}
 	}
-	return mustMarshal(chat), nil
+	return wire.JSON(chat), nil
 }
 
 func checkCustom(data []byte) ([]byte, error) {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/tallylight/tallylight/internal/redisconn"
+	"github.com/tallylight/tallylight/internal/wire"
 	"github.com/tallylight/tallylight/presence"
 )
 
@@ -153,7 +154,7 @@ func unavailable(err error) error { return fmt.Errorf("%w: redis: %w", presence.
 func (r *Redis) Publish(ctx context.Context, p Publication) (Position, error) {
 	from, digest := "", ""
 	if p.From != nil {
-		from = string(mustMarshal(p.From))
+		from = string(wire.JSON(p.From))
 	}
 	if p.Key != "" {
 		hash := p.hash()
@@ -240,7 +241,7 @@ func (r *Redis) Command(ctx context.Context, c Command) error {
 	if c.Node != "" {
 		channel = r.inbox(c.Node)
 	}
-	if err := r.cfg.Conn.Client().SPublish(ctx, channel, mustMarshal(c)).Err(); err != nil {
+	if err := r.cfg.Conn.Client().SPublish(ctx, channel, wire.JSON(c)).Err(); err != nil {
 		return unavailable(err)
 	}
 	return nil

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tallylight/tallylight/internal/wire"
 	"github.com/tallylight/tallylight/presence"
 )
 
@@ -129,7 +130,7 @@ func subscribe(t *testing.T, relay Relay, room string) *ear {
 }
 
 func chat(text string) Publication {
-	return Publication{Room: studio, Name: EventChat, From: chatFromBob, Data: mustMarshal(ChatData{text})}
+	return Publication{Room: studio, Name: EventChat, From: chatFromBob, Data: wire.JSON(ChatData{text})}
 }
 
 func publish(t *testing.T, relay Relay, p Publication) Position {
@@ -311,7 +312,7 @@ func testKey(t *testing.T, relay Relay, _ presence.Store) {
 	}
 	elsewhere := p
 	elsewhere.Room = "attic"
-	elsewhere.Data = mustMarshal(ChatData{"a key belongs to its room"})
+	elsewhere.Data = wire.JSON(ChatData{"a key belongs to its room"})
 	publish(t, relay, elsewhere)
 	p.Key = "k2"
 	if other := publish(t, relay, p); other.Offset != 3 {
@@ -344,7 +345,7 @@ func testKeyReused(t *testing.T, relay Relay, _ presence.Store) {
 	p.Key = "k1"
 	publish(t, relay, p)
 	otherText, otherName := p, p
-	otherText.Data = mustMarshal(ChatData{"twice"})
+	otherText.Data = wire.JSON(ChatData{"twice"})
 	otherName.Name = "x.note"
 	for _, other := range []Publication{otherText, otherName} {
 		if at, err := relay.Publish(context.Background(), other); !errors.Is(err, ErrKeyReused) {

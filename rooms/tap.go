@@ -1,7 +1,6 @@
 package rooms
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -327,7 +326,7 @@ func positionOf(epoch, offset string) (Position, error) {
 func eventOfRedis(message, view string) (*Event, error) {
 	var m EventMessage
 	raw := []byte(message)
-	if err := json.NewDecoder(bytes.NewReader(raw)).Decode(&m); err != nil {
+	if err := json.Unmarshal(raw, &m); err != nil {
 		return nil, err
 	}
 	e := &Event{Position: m.Position, Room: m.Room, Name: m.Event, From: m.From, At: m.At, Data: m.Data, message: raw}

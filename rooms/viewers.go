@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/tallylight/tallylight/auth"
+	"github.com/tallylight/tallylight/internal/wire"
 )
 
 // How often a room is told how many are watching. In a big room the exact
@@ -46,7 +47,7 @@ func (r *room) tellViewers(others int, now time.Time) (here int, later bool) {
 	c.others = others
 	if c.due(now) {
 		c.told, c.at = c.total(), now
-		r.sendLocked(mustMarshal(ViewersMessage{Type: "viewers", Room: r.name, Connections: c.told}))
+		r.sendLocked(wire.JSON(ViewersMessage{Type: "viewers", Room: r.name, Connections: c.told}))
 	}
 	return c.here, c.told != c.total()
 }

@@ -1,10 +1,9 @@
 package rooms
 
 import (
-	"bytes"
 	"encoding/json"
-	"fmt"
 
+	"github.com/tallylight/tallylight/internal/wire"
 	"github.com/tallylight/tallylight/presence"
 )
 
@@ -44,7 +43,7 @@ type BroadcastData struct {
 
 // encode gives the event its message.
 func (e *Event) encode() {
-	e.message = mustMarshal(EventMessage{
+	e.message = wire.JSON(EventMessage{
 		Type: "event", Room: e.Room, Position: e.Position, Event: e.Name, From: e.From, At: e.At, Data: e.Data,
 	})
 }
@@ -54,23 +53,9 @@ func eventOf(t presence.Transition) *Event {
 	after := t.After
 	e := &Event{Room: t.Room, Name: string(t.Kind), At: t.At, After: &after}
 	if t.Broadcast == nil {
-		e.Data = mustMarshal(UserData{User: t.User})
+		e.Data = wire.JSON(UserData{User: t.User})
 	} else {
-		e.Data = mustMarshal(BroadcastData{Broadcast: t.Broadcast, Reason: t.Reason, Until: t.Until})
+		e.Data = wire.JSON(BroadcastData{Broadcast: t.Broadcast, Reason: t.Reason, Until: t.Until})
 	}
 	return e
-}
-
-// mustMarshal encodes values of our own types, for which encoding can't fail:
-// their only foreign part is JSON that was parsed before it came here. Sockets
-// carry no HTML, so nothing is escaped for its sake: it would make six bytes of
-// each < that somebody sends to a whole room.
-func mustMarshal(v any) []byte {
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	if err := e.Encode(v); err != nil {
-		panic(fmt.Sprintf("rooms: encoding %T: %v", v, err))
-	}
-	return bytes.TrimSuffix(b.Bytes(), []byte{'\n'})
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/tallylight/tallylight/internal/wire"
 	"github.com/tallylight/tallylight/presence"
 )
 
@@ -48,9 +49,9 @@ func TestSampleEvents(t *testing.T) {
 
 			switch kind := m.Event; {
 			case strings.HasPrefix(kind, "live."):
-				wantSameJSON(t, mustMarshal(decode[BroadcastData](t, m.Data)), m.Data)
+				wantSameJSON(t, wire.JSON(decode[BroadcastData](t, m.Data)), m.Data)
 			case strings.HasPrefix(kind, "streamer."):
-				wantSameJSON(t, mustMarshal(decode[UserData](t, m.Data)), m.Data)
+				wantSameJSON(t, wire.JSON(decode[UserData](t, m.Data)), m.Data)
 			default:
 				checked, err := Check(kind, m.Data)
 				if err != nil {
@@ -86,7 +87,7 @@ func TestSampleTransitions(t *testing.T) {
 
 func TestSampleViewers(t *testing.T) {
 	want := sample(t, "server.viewers.json")
-	wantSameJSON(t, mustMarshal(decode[ViewersMessage](t, want)), want)
+	wantSameJSON(t, wire.JSON(decode[ViewersMessage](t, want)), want)
 }
 
 // A value of ours that cannot be encoded is a bug, and must not go unnoticed.
@@ -96,5 +97,5 @@ func TestMustMarshal(t *testing.T) {
 			t.Error("encoded what is not JSON")
 		}
 	}()
-	mustMarshal(EventMessage{Data: json.RawMessage("{")})
+	wire.JSON(EventMessage{Data: json.RawMessage("{")})
 }

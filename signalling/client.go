@@ -13,6 +13,7 @@ import (
 
 	"github.com/coder/websocket"
 
+	"github.com/tallylight/tallylight/internal/wire"
 	"github.com/tallylight/tallylight/presence"
 	"github.com/tallylight/tallylight/rooms"
 )
@@ -226,7 +227,7 @@ func (c *Client) send(ctx context.Context, kind, id string, body any) error {
 
 // message puts an envelope around the fields of body, which is a struct.
 func message(kind, id string, body any) []byte {
-	head, fields := encode(Envelope{Type: kind, ID: id}), encode(body)
+	head, fields := wire.JSON(Envelope{Type: kind, ID: id}), wire.JSON(body)
 	if len(fields) > len("{}") {
 		head[len(head)-1] = ','
 		head = append(head, fields[1:]...)

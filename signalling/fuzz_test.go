@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"testing"
 	"unicode/utf8"
+
+	"github.com/tallylight/tallylight/internal/wire"
 )
 
 // FuzzMessage feeds the parser of outside bytes: it never panics, and whatever
@@ -28,7 +30,7 @@ func FuzzMessage(f *testing.F) {
 		if len(e.ID) > MaxRequest {
 			t.Errorf("an id of %d bytes passed", len(e.ID))
 		}
-		reply := encode(refuse(CodeBadRequest, "type %.40q is unknown", e.Type).reply(e.ID))
+		reply := wire.JSON(refuse(CodeBadRequest, "type %.40q is unknown", e.Type).reply(e.ID))
 		if !json.Valid(reply) || !utf8.Valid(reply) {
 			t.Errorf("the reply to %q is no JSON: %q", raw, reply)
 		}

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/tallylight/tallylight/internal/wire"
 	"github.com/tallylight/tallylight/rooms"
 )
 
@@ -75,7 +76,7 @@ func TestSamples(t *testing.T) {
 			if err := json.Unmarshal(sample, decoded); err != nil {
 				t.Fatal(err)
 			}
-			encodedAgain := encode(decoded)
+			encodedAgain := wire.JSON(decoded)
 			if strings.HasPrefix(name, "client.") {
 				var e Envelope
 				if err := json.Unmarshal(sample, &e); err != nil {

@@ -1,9 +1,7 @@
 package signalling
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -77,15 +75,4 @@ func errorOf(err error) *Error {
 
 func (e *Error) reply(re string) Failure {
 	return Failure{Type: "error", Re: re, Code: e.Code, Message: e.Message, RetryAfterMS: e.RetryAfter.Milliseconds()}
-}
-
-// encode encodes a message of our own types, for which encoding can't fail.
-func encode(message any) []byte {
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false) // sockets carry no HTML
-	if err := e.Encode(message); err != nil {
-		panic(fmt.Sprintf("signalling: encoding %T: %v", message, err))
-	}
-	return bytes.TrimSuffix(b.Bytes(), []byte{'\n'})
 }

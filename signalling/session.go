@@ -13,6 +13,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/tallylight/tallylight/auth"
+	"github.com/tallylight/tallylight/internal/wire"
 	"github.com/tallylight/tallylight/presence"
 	"github.com/tallylight/tallylight/rooms"
 )
@@ -214,7 +215,7 @@ func (s *session) Send(message []byte) {
 	}
 }
 
-func (s *session) sendMessage(message any) { s.Send(encode(message)) }
+func (s *session) sendMessage(message any) { s.Send(wire.JSON(message)) }
 
 // Joined implements rooms.Session.
 func (s *session) Joined(j rooms.Joined) {
