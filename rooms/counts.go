@@ -148,18 +148,12 @@ func (c *counts) takeLocked(p int, key countKey, n int) {
 
 // parseCount reads "<node> <room> <number>".
 func parseCount(payload string) (countKey, int, bool) {
-	field, number, ok := cutLast(payload)
-	node, room, ok2 := strings.Cut(field, " ")
-	n, err := strconv.Atoi(number)
-	return countKey{node, room}, n, ok && ok2 && err == nil
-}
-
-func cutLast(s string) (before, after string, found bool) {
-	i := strings.LastIndexByte(s, ' ')
-	if i < 0 {
-		return s, "", false
+	parts := strings.Split(payload, " ") // neither a node's name nor a room's has a space
+	if len(parts) != 3 {
+		return countKey{}, 0, false
 	}
-	return s[:i], s[i+1:], true
+	n, err := strconv.Atoi(parts[2])
+	return countKey{parts[0], parts[1]}, n, err == nil
 }
 
 func (c *counts) setLocked(key countKey, n int) {
@@ -199,8 +193,12 @@ func (c *counts) mustLoad(p int) {
 		l.again = true
 		return
 	}
+	c.beginLoadLocked(p)
+}
+
+func (c *counts) beginLoadLocked(p int) {
 	c.loading[p] = &countLoad{heard: make(map[countKey]bool)}
-	c.load <- p // at most one of each
+	c.load <- p // which has room: a partition is in it once at most
 }
 
 // loadPartition replaces what is known of a partition, but for what was heard meanwhile, and says again what this node
@@ -214,24 +212,16 @@ func (c *counts) loadPartition(ctx context.Context, p int) {
 		if ctx.Err() == nil {
 			c.relay.cfg.Logger.Warn("rooms: loading viewers failed; it is tried again", "partition", p, "error", err)
 		}
-		time.AfterFunc(readAgainMost, func() { c.retry(p) })
+		time.AfterFunc(readAgainMost, func() { c.load <- p })
 		return
 	}
 	c.loading[p] = nil
-	if l.again {
-		defer c.reloadLocked(p)
-	}
 	c.replaceLocked(p, fields, l.heard)
 	c.repeatLocked(p, fields)
+	if l.again {
+		c.beginLoadLocked(p)
+	}
 }
-
-func (c *counts) reloadLocked(p int) {
-	c.loading[p] = &countLoad{heard: make(map[countKey]bool)}
-	c.load <- p
-}
-
-// retry loads again what could not be loaded; the channel has room, since a partition is in it once.
-func (c *counts) retry(p int) { c.load <- p }
 
 func (c *counts) replaceLocked(p int, fields map[string]string, heard map[countKey]bool) {
 	changed := make(map[string]bool)

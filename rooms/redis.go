@@ -188,19 +188,14 @@ func (r *Redis) Apply(ctx context.Context, partition int) error {
 
 // Subscribe implements Relay.
 func (r *Redis) Subscribe(ctx context.Context, room string, recv Receiver) error {
-	t := r.enlist(room, recv)
 	ctx, cancel := context.WithTimeout(ctx, subscribeWithin)
 	defer cancel()
-	select {
-	case <-t.begun:
-		return nil
-	case <-ctx.Done():
+	err := r.await(ctx, r.enlist(room, recv))
+	if err != nil {
 		r.Unsubscribe(room, recv)
-		return unavailable(fmt.Errorf("no snapshot of the room came in time: %w", ctx.Err()))
-	case <-r.life.Done():
-		r.Unsubscribe(room, recv)
-		return unavailable(errors.New("the relay has ended"))
+		return fmt.Errorf("no snapshot of the room came in time: %w", err)
 	}
+	return nil
 }
 
 // CatchUp implements Relay.
@@ -209,8 +204,13 @@ func (r *Redis) CatchUp(ctx context.Context, room string, recv Receiver) error {
 	if t == nil {
 		return errors.New("rooms: the receiver is not subscribed")
 	}
+	return r.await(ctx, t.caughtUp())
+}
+
+// await waits for a tap.
+func (r *Redis) await(ctx context.Context, done <-chan struct{}) error {
 	select {
-	case <-t.caughtUp():
+	case <-done:
 		return nil
 	case <-ctx.Done():
 		return unavailable(ctx.Err())

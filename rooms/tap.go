@@ -29,7 +29,6 @@ type tap struct {
 	relay *Redis
 	room  string
 	recv  Receiver
-	begun chan struct{} // closed with the first Reset
 
 	// mu is held while the receiver is called: after close has returned, no call begins. It comes before room.mu.
 	mu      sync.Mutex
@@ -43,9 +42,10 @@ type tap struct {
 	waiting, served []chan struct{}
 }
 
-// enlist begins to feed a receiver.
-func (r *Redis) enlist(room string, recv Receiver) *tap {
-	t := &tap{relay: r, room: room, recv: recv, begun: make(chan struct{})}
+// enlist begins to feed a receiver. What it returns is closed once the receiver has its first snapshot.
+func (r *Redis) enlist(room string, recv Receiver) <-chan struct{} {
+	begun := make(chan struct{})
+	t := &tap{relay: r, room: room, recv: recv, waiting: []chan struct{}{begun}}
 	r.mu.Lock()
 	f := r.feeds[room]
 	if f == nil {
@@ -62,7 +62,7 @@ func (r *Redis) enlist(room string, recv Receiver) *tap {
 	if confirmed {
 		t.readOn()
 	}
-	return t
+	return begun
 }
 
 // delist ends it, and returns what is to be closed.
@@ -272,11 +272,7 @@ func (t *tap) catchUp(s Snapshot, from Position) {
 	} else {
 		t.recv.Reset(s)
 	}
-	first := t.at.Epoch == ""
 	t.at = s.Position
-	if first {
-		close(t.begun)
-	}
 	t.serveLocked()
 	if t.seen.Epoch != "" && (t.seen.Epoch != t.at.Epoch || t.seen.Offset > t.at.Offset) {
 		t.behind = true

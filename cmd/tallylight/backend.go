@@ -19,7 +19,7 @@ type backend struct {
 	rank func(partition int) int
 	// log runs as long as anybody follows the log, work as long as there are sessions.
 	log, work []func(context.Context)
-	// check are what newcomers need beside the node itself.
+	// checks are what newcomers need beside the node itself.
 	checks map[string]func(context.Context) error
 	// drained is called when the last session has left.
 	drained func()
