@@ -6,6 +6,8 @@ import (
 	"slices"
 	"sync"
 	"testing"
+
+	"github.com/tallylight/tallylight/internal/testserver"
 )
 
 // openNodes makes a node one of those under a prefix, and returns what it was told of changes.
@@ -29,7 +31,7 @@ func wantLiving(t *testing.T, n *Nodes, want ...string) {
 
 func TestNodesKnowEachOther(t *testing.T) {
 	t.Parallel()
-	prefix := redisPrefix()
+	prefix := testserver.RedisPrefix()
 	a, _, _ := openNodes(t, prefix, "a")
 	wantLiving(t, a, "a")
 	b, told, stop := openNodes(t, prefix, "b")
@@ -45,7 +47,7 @@ func TestNodesKnowEachOther(t *testing.T) {
 // One node dies without a word: the others see it once its lease has lapsed, and one of them is to clear up.
 func TestNodesMissTheDead(t *testing.T) {
 	t.Parallel()
-	prefix := redisPrefix()
+	prefix := testserver.RedisPrefix()
 	a, toldA, _ := openNodes(t, prefix, "a")
 	b, toldB, _ := openNodes(t, prefix, "b")
 	dead := NewNodes(openConn(t, prefix), "dead", quiet)

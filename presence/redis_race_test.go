@@ -7,6 +7,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/tallylight/tallylight/internal/testserver"
 )
 
 // The races in this file are between two nodes, each with connections of its own to one Redis. Whoever wins, both see
@@ -14,7 +16,7 @@ import (
 
 // nodes opens the stores of two nodes over the same data.
 func twoNodes(t *testing.T) (a, b *Redis) {
-	prefix := redisPrefix()
+	prefix := testserver.RedisPrefix()
 	return openRedis(t, prefix, "n1", "suite"), openRedis(t, prefix, "n2", "suite")
 }
 

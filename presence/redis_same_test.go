@@ -9,6 +9,8 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"github.com/tallylight/tallylight/internal/testserver"
 )
 
 // The state machine is written twice: in lease.go, and in Lua. Here both stores get the same random history, and every
@@ -17,7 +19,7 @@ func TestRedisIsTheSameAsMemory(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(seed, 0))
-	redis, memory := openRedis(t, redisPrefix(), "n1", "suite"), NewMemory("suite")
+	redis, memory := openRedis(t, testserver.RedisPrefix(), "n1", "suite"), NewMemory("suite")
 	stores := []Store{redis, memory}
 	fences := map[Store][]Fence{redis: {0}, memory: {0}} // by the order in which they were given
 	text := []string{"", "Sketches", `"quoted" \ <b>&amp;</b> é 🎨`, "line\nbreak\u2028"}

@@ -2,9 +2,7 @@ package presence
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -14,9 +12,6 @@ import (
 	"github.com/tallylight/tallylight/internal/redisconn"
 	"github.com/tallylight/tallylight/internal/testserver"
 )
-
-// redisPrefix returns a prefix that no other test has: they share a server.
-func redisPrefix() string { return "test-" + strings.ToLower(rand.Text()[:10]) }
 
 // openConn connects to the tests' server.
 func openConn(t *testing.T, prefix string) *redisconn.Conn {
@@ -46,7 +41,7 @@ func openRedis(t *testing.T, prefix, node string, followers ...string) *Redis {
 
 func TestRedis(t *testing.T) {
 	testStore(t, func(t *testing.T, test func(*testing.T, Store)) {
-		test(t, openRedis(t, redisPrefix(), "n1", "suite"))
+		test(t, openRedis(t, testserver.RedisPrefix(), "n1", "suite"))
 	})
 }
 
@@ -73,7 +68,7 @@ func onlineKey(t *testing.T, s *Redis) (user string, lasts time.Duration) {
 
 // The presence key is there while its streamer is, and for three heartbeats at most after the last.
 func TestRedisPresenceKey(t *testing.T) {
-	s := openRedis(t, redisPrefix(), "n1")
+	s := openRedis(t, testserver.RedisPrefix(), "n1")
 	within := func(when string, least, most time.Duration) {
 		t.Helper()
 		if user, lasts := onlineKey(t, s); user != alice.ID || lasts < least || lasts > most {
@@ -122,7 +117,7 @@ func TestRedisPresenceKey(t *testing.T) {
 
 // A restart of Redis forgets every script; a pipeline has no way back from that by itself.
 func TestRedisForgetsScripts(t *testing.T) {
-	s := openRedis(t, redisPrefix(), "n1")
+	s := openRedis(t, testserver.RedisPrefix(), "n1")
 	a := join(t, s, alice, "c1")
 	if err := s.cfg.Conn.Client().ScriptFlush(t.Context()).Err(); err != nil {
 		t.Fatal(err)
@@ -143,7 +138,7 @@ func TestRedisForgetsScripts(t *testing.T) {
 
 // A sweeper that comes second must not move the clock on twice.
 func TestSweepLag(t *testing.T) {
-	for name, s := range map[string]Store{"Redis": openRedis(t, redisPrefix(), "n1"), "memory": NewMemory()} {
+	for name, s := range map[string]Store{"Redis": openRedis(t, testserver.RedisPrefix(), "n1"), "memory": NewMemory()} {
 		a := join(t, s, alice, "c1")
 		a.start(time.Millisecond)
 		sweep(t, s)
@@ -161,7 +156,7 @@ func TestSweepLag(t *testing.T) {
 // Redis away: nothing blocks for long, and every error says that the outcome is unknown.
 func TestRedisAway(t *testing.T) {
 	server := testserver.OwnRedis(t)
-	conn, err := redisconn.Open(t.Context(), server.URL, redisPrefix(), quiet)
+	conn, err := redisconn.Open(t.Context(), server.URL, testserver.RedisPrefix(), quiet)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -199,7 +194,7 @@ func TestRedisAway(t *testing.T) {
 
 // Redis loses everything: fences go on growing all the same, because they follow its clock.
 func TestRedisFencesGrowOverAWipe(t *testing.T) {
-	s := openRedis(t, redisPrefix(), "n1")
+	s := openRedis(t, testserver.RedisPrefix(), "n1")
 	before := join(t, s, alice, "c1")
 	base := s.parts[PartitionOf(studio)].base
 	if err := s.cfg.Conn.Client().Del(t.Context(), base+"partition", base+"lease:"+studio, base+"held", base+"log").Err(); err != nil {
@@ -212,7 +207,7 @@ func TestRedisFencesGrowOverAWipe(t *testing.T) {
 
 // Nobody swept, or Redis was away: that time does not count against a window.
 func TestRedisFrozenWindow(t *testing.T) {
-	s := openRedis(t, redisPrefix(), "n1")
+	s := openRedis(t, testserver.RedisPrefix(), "n1")
 	a := join(t, s, alice, "c1")
 	a.start(10 * time.Second)
 	sweep(t, s)

@@ -23,7 +23,7 @@ type pair struct {
 
 func openPair(t *testing.T) pair {
 	t.Parallel() // it takes a refresh of their leases until they know each other
-	prefix := redisPrefix()
+	prefix := testserver.RedisPrefix()
 	p := pair{sinkA: newSink(), sinkB: newSink()}
 	p.a, p.b = openRedis(t, prefix, "n1", p.sinkA), openRedis(t, prefix, "n2", p.sinkB)
 	for _, n := range []*redisNode{p.a, p.b} {
@@ -218,7 +218,7 @@ func TestRedisCommandsReachTheirNode(t *testing.T) {
 // Viewers are added up over the living nodes, whatever happens to the others.
 func TestRedisViewers(t *testing.T) {
 	t.Parallel()
-	prefix := redisPrefix()
+	prefix := testserver.RedisPrefix()
 	sinkA, sinkB := newSink(), newSink()
 	a := openRedis(t, prefix, "n1", sinkA)
 	report := func(n *redisNode, room string, viewers int) {
@@ -365,7 +365,7 @@ func TestRedisViewersAfterAFreeze(t *testing.T) {
 
 // Whoever invents a new key for everything must not fill Redis, and what is remembered ends by itself.
 func TestRedisBoundsKeys(t *testing.T) {
-	n := openRedis(t, redisPrefix(), "n1", nil)
+	n := openRedis(t, testserver.RedisPrefix(), "n1", nil)
 	for i := range maxKeys + 20 {
 		p := chat("once")
 		p.Key = fmt.Sprint("k", i)
@@ -395,7 +395,7 @@ func TestRedisBoundsKeys(t *testing.T) {
 
 // A room whose streamer is there is not forgotten, however long nothing happens in it.
 func TestRedisKeepsHeldRooms(t *testing.T) {
-	n := openRedis(t, redisPrefix(), "n1", nil)
+	n := openRedis(t, testserver.RedisPrefix(), "n1", nil)
 	key, client := n.relay.parts[presence.PartitionOf(studio)].base+"room:"+studio, n.relay.cfg.Conn.Client()
 	claimed, err := n.store.Claim(t.Context(), presence.Claim{Room: studio, User: alice, Connection: "c1", Node: "n1"})
 	if err != nil {

@@ -2,8 +2,6 @@ package rooms
 
 import (
 	"context"
-	"crypto/rand"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -14,9 +12,6 @@ import (
 	"github.com/tallylight/tallylight/internal/testserver"
 	"github.com/tallylight/tallylight/presence"
 )
-
-// redisPrefix returns a prefix that no other test has: they share a server.
-func redisPrefix() string { return "test-" + strings.ToLower(rand.Text()[:10]) }
 
 // redisNode is what a node has of Redis: its store, its relay, and its lease among the nodes.
 type redisNode struct {
@@ -67,7 +62,7 @@ func (n *redisNode) run(t *testing.T) {
 
 func TestRedis(t *testing.T) {
 	testRelay(t, func(t *testing.T) (Relay, presence.Store) {
-		n := openRedis(t, redisPrefix(), "n1", nil)
+		n := openRedis(t, testserver.RedisPrefix(), "n1", nil)
 		return n.relay, n.store
 	})
 }

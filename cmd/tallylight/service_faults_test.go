@@ -72,7 +72,6 @@ func TestLastWordLostOnTheWay(t *testing.T) {
 	s := startServiceOn(t, server.URL, 2)
 	client := redisClient(t, server.URL)
 	viewers := []*viewer{s.nodes[0].watch("bob", "alice"), s.nodes[1].watch("carol", "alice")}
-	backend := token(t, "backend", func(c *auth.Claims) { c.Scopes = []auth.Scope{auth.ScopeService} })
 	const words = 20
 	for n := 1; n <= words; n++ {
 		s.nodes[0].eventually("the nodes listen", 10*time.Second, func() bool {
@@ -82,9 +81,7 @@ func TestLastWordLostOnTheWay(t *testing.T) {
 		if err := client.ClientKillByFilter(t.Context(), "TYPE", "pubsub").Err(); err != nil {
 			t.Fatal(err)
 		}
-		if status := s.nodes[n%2].post("/v1/rooms/alice/events", backend, `{"event":"x.word","data":1}`); status != http.StatusCreated {
-			t.Fatalf("publishing: %d", status)
-		}
+		s.nodes[n%2].publish("alice", "x.word")
 		for _, v := range viewers {
 			v.await("x.word", n)
 		}

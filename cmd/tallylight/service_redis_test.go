@@ -248,6 +248,9 @@ func TestViewersCostRedisNothing(t *testing.T) {
 		places := make(chan struct{}, 50) // at a time
 		for i := range n {
 			places <- struct{}{}
+			if role == auth.RoleStreamer {
+				time.Sleep(beat / time.Duration(n)) // spread over a beat: then every period holds as many of them
+			}
 			all.Go(func() {
 				defer func() { <-places }()
 				user, room := fmt.Sprint(role, i), fmt.Sprint("room", i%streamers)
@@ -284,12 +287,27 @@ func TestViewersCostRedisNothing(t *testing.T) {
 		slices.Sort(lines)
 		return all, strings.Join(lines, ", ")
 	}
+	// settled waits until what coming costs is over: both nodes have heard of everybody.
+	settled := func(viewers int) {
+		t.Helper()
+		for _, p := range s.nodes {
+			live := newLiveClient("http://"+p.addr, "")
+			p.eventually(fmt.Sprintf("%d live, %d watching", streamers, viewers), time.Minute, func() bool {
+				page, err := live.all(t.Context(), "started")
+				sum := 0
+				for _, row := range page.Data {
+					sum += row.Viewers
+				}
+				return err == nil && page.Total == streamers && sum == viewers
+			})
+		}
+	}
 	connect(streamers, auth.RoleStreamer)
-	time.Sleep(3 * time.Second) // the last counts and beats of coming are over
+	settled(0)
 	alone, by := count()
 	t.Logf("%d streamers, %s: %d commands (%s)", streamers, period, alone, by)
 	connect(viewers, auth.RoleViewer)
-	time.Sleep(3 * time.Second)
+	settled(viewers)
 	watched, by := count()
 	t.Logf("and %d viewers: %d commands (%s)", viewers, watched, by)
 	if float64(watched) > 1.05*float64(alone) {
@@ -356,7 +374,6 @@ func TestMessagesLostOnTheWay(t *testing.T) {
 	s := startServiceOn(t, server.URL, 2)
 	client := redisClient(t, server.URL)
 	viewers := []*viewer{s.nodes[0].watch("bob", "alice"), s.nodes[1].watch("carol", "alice")}
-	backend := token(t, "backend", func(c *auth.Claims) { c.Scopes = []auth.Scope{auth.ScopeService} })
 	const rounds, each = 6, 40
 	for round := range rounds {
 		for n := range each {
@@ -365,9 +382,7 @@ func TestMessagesLostOnTheWay(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			if status := s.nodes[n%2].post("/v1/rooms/alice/events", backend, `{"event":"x.tick","data":1}`); status != 201 {
-				t.Fatalf("publishing: %d", status)
-			}
+			s.nodes[n%2].publish("alice", "x.tick")
 		}
 		for _, v := range viewers {
 			v.await("x.tick", (round+1)*each)

@@ -1,9 +1,10 @@
 package main
 
 import (
-	"crypto/rand"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -12,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tallylight/tallylight/auth"
 	"github.com/tallylight/tallylight/internal/testserver"
 	"github.com/tallylight/tallylight/presence"
 	"github.com/tallylight/tallylight/rooms"
@@ -37,7 +39,7 @@ func startService(t *testing.T, nodes int, flags ...string) *service {
 
 func startServiceOn(t *testing.T, redis string, nodes int, flags ...string) *service {
 	t.Helper()
-	s := &service{t: t, prefix: "test-" + strings.ToLower(rand.Text()[:10])}
+	s := &service{t: t, prefix: testserver.RedisPrefix()}
 	s.flags = append([]string{
 		"--redis", redis, "--redis-prefix", s.prefix, "--public-directory",
 		"--database", "sqlite:" + filepath.Join(t.TempDir(), "shared.db"),
@@ -83,6 +85,15 @@ func replaceOnce(t *testing.T, conf, old, new string) string {
 		t.Fatalf("%q is %d times in the configuration, want once", old, strings.Count(conf, old))
 	}
 	return strings.Replace(conf, old, new, 1)
+}
+
+// publish says something in a room as a backend.
+func (p *process) publish(room, event string) {
+	p.t.Helper()
+	backend := token(p.t, "backend", func(c *auth.Claims) { c.Scopes = []auth.Scope{auth.ScopeService} })
+	if status := p.post("/v1/rooms/"+room+"/events", backend, `{"event":"`+event+`","data":1}`); status != http.StatusCreated {
+		p.t.Fatalf("publishing: %d", status)
+	}
 }
 
 func (p *process) eventually(what string, within time.Duration, ok func() bool) {
@@ -208,19 +219,9 @@ func (d delays) quantile(what string, q float64) time.Duration {
 func (d delays) table() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%-28s %6s %9s %9s %9s", "", "n", "p50", "p99", "max")
-	for _, what := range slices.Sorted(mapKeys(d)) {
+	for _, what := range slices.Sorted(maps.Keys(d)) {
 		fmt.Fprintf(&b, "\n%-28s %6d %9s %9s %9s", what, len(d[what]), d.quantile(what, 0.5).Round(10*time.Microsecond),
 			d.quantile(what, 0.99).Round(10*time.Microsecond), d.quantile(what, 1).Round(10*time.Microsecond))
 	}
 	return b.String()
-}
-
-func mapKeys(d delays) func(func(string) bool) {
-	return func(yield func(string) bool) {
-		for what := range d {
-			if !yield(what) {
-				return
-			}
-		}
-	}
 }

@@ -13,16 +13,13 @@ import (
 	"regexp"
 	"strconv"
 	"testing"
-	"time"
 )
 
 // NginxServer is an nginx that belongs to one test.
 type NginxServer struct {
 	Addr string // host and port of the first listen directive
 
-	t       testing.TB
-	dir     string
-	running *server // nil once it is stopped
+	owned
 }
 
 // Nginx runs nginx with a complete configuration, as the user who runs the test, and waits until it listens. If it does
@@ -39,11 +36,7 @@ func Nginx(t testing.TB, conf string) *NginxServer {
 	} else if err != nil {
 		t.Fatalf("starting nginx: %v", err)
 	}
-	s.t = t
-	t.Cleanup(func() {
-		s.Stop()
-		_ = os.RemoveAll(s.dir)
-	})
+	s.giveTo(t)
 	return s
 }
 
@@ -56,7 +49,7 @@ func newNginx(conf string) (*NginxServer, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &NginxServer{Addr: listenAddr(conf), dir: dir}
+	s := &NginxServer{Addr: listenAddr(conf), owned: owned{name: "nginx", dir: dir}}
 	if err := s.start(program, conf); err != nil {
 		_ = os.RemoveAll(dir)
 		return nil, err
@@ -69,29 +62,8 @@ func (s *NginxServer) start(program, conf string) error {
 	if err != nil {
 		return err
 	}
-	running, err := start(s.dir, "TERM", nil, command...) // TERM: KILL would leave its workers behind
-	if err != nil {
-		return err
-	}
-	if err := waitFor(s.dir, 10*time.Second, func(context.Context) error { return listens(s.dir) }); err != nil {
-		return errors.Join(err, running.stop())
-	}
-	s.running = running
-	return nil
-}
-
-// Stop ends it at once, with all connections, and returns when it is gone. It is for the test's goroutine; stopping what
-// is stopped does nothing.
-func (s *NginxServer) Stop() {
-	s.t.Helper()
-	if s.running == nil {
-		return
-	}
-	running := s.running
-	s.running = nil
-	if err := running.stop(); err != nil {
-		s.t.Errorf("stopping nginx: %v", err)
-	}
+	// TERM: KILL would leave its workers behind.
+	return s.begin("TERM", command, func(context.Context, *server) error { return listens(s.dir) })
 }
 
 // Log returns what it has printed, which is its error log where that is stderr.

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"cmp"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -34,6 +35,9 @@ func Redis(t testing.TB) string {
 	return url
 }
 
+// RedisPrefix returns a prefix for keys that no other test has.
+func RedisPrefix() string { return "test-" + strings.ToLower(rand.Text()[:10]) }
+
 // sharedRedis returns the URL of this test binary's server, which the first call starts.
 var sharedRedis = sync.OnceValues(func() (string, error) {
 	s, err := newRedis(nil)
@@ -48,11 +52,9 @@ var sharedRedis = sync.OnceValues(func() (string, error) {
 type RedisServer struct {
 	URL string
 
-	t       testing.TB
-	dir     string
+	owned
 	port    int
 	command []string
-	running *server // nil while it is stopped
 }
 
 // OwnRedis starts a Redis for this test alone and waits until it answers. More arguments are passed on, such as
@@ -65,11 +67,7 @@ func OwnRedis(t testing.TB, args ...string) *RedisServer {
 	} else if err != nil {
 		t.Fatalf("starting Redis: %v", err)
 	}
-	s.t = t
-	t.Cleanup(func() {
-		s.Stop()
-		_ = os.RemoveAll(s.dir)
-	})
+	s.giveTo(t)
 	return s
 }
 
@@ -87,20 +85,6 @@ func (s *RedisServer) Pid() int {
 		s.t.Fatal(err)
 	}
 	return pid
-}
-
-// Stop kills it, even where it hangs, and returns when it is gone. What it kept in memory is lost. Stopping what is
-// stopped does nothing.
-func (s *RedisServer) Stop() {
-	s.t.Helper()
-	if s.running == nil {
-		return
-	}
-	running := s.running
-	s.running = nil
-	if err := running.stop(); err != nil {
-		s.t.Errorf("stopping Redis: %v", err)
-	}
 }
 
 // Start runs it again after Stop, or after it ended by itself, on the same port and in the same folder, and waits until
@@ -128,7 +112,7 @@ func newRedis(args []string) (*RedisServer, error) {
 		if err != nil {
 			return nil, err
 		}
-		s := &RedisServer{URL: fmt.Sprintf("redis://127.0.0.1:%d/0", port), dir: dir, port: port}
+		s := &RedisServer{URL: fmt.Sprintf("redis://127.0.0.1:%d/0", port), owned: owned{name: "Redis", dir: dir}, port: port}
 		s.command = append([]string{
 			program, "--port", strconv.Itoa(port), "--bind", "127.0.0.1", "--dir", dir, "--daemonize", "no",
 			"--save", "", "--appendonly", "no", // it need not survive anything
@@ -146,16 +130,8 @@ func newRedis(args []string) (*RedisServer, error) {
 }
 
 func (s *RedisServer) start() error {
-	running, err := start(s.dir, "KILL", nil, s.command...) // KILL: TERM would wait for a server that was halted
-	if err != nil {
-		return err
-	}
-	err = waitFor(s.dir, 10*time.Second, func(ctx context.Context) error { return answers(ctx, s.Addr(), running) })
-	if err != nil {
-		return errors.Join(err, running.stop())
-	}
-	s.running = running
-	return nil
+	// KILL: TERM would wait for a server that was halted.
+	return s.begin("KILL", s.command, func(ctx context.Context, running *server) error { return answers(ctx, s.Addr(), running) })
 }
 
 // answers sees that a Redis at addr answers, and that it is this one: had another taken the port, ours would only be

@@ -125,6 +125,51 @@ func (s *server) stop() error {
 	return err
 }
 
+// owned is a server that belongs to one test.
+type owned struct {
+	t       testing.TB
+	name    string // as a person calls it
+	dir     string
+	running *server // nil while it is stopped
+}
+
+// giveTo makes the server the test's, at whose end it and its folder go.
+func (o *owned) giveTo(t testing.TB) {
+	o.t = t
+	t.Cleanup(func() {
+		o.Stop()
+		_ = os.RemoveAll(o.dir)
+	})
+}
+
+// Stop ends it at once, with all connections, even where it hangs, and returns when it is gone. What it kept in memory
+// is lost. It is for the test's goroutine; stopping what is stopped does nothing.
+func (o *owned) Stop() {
+	o.t.Helper()
+	if o.running == nil {
+		return
+	}
+	running := o.running
+	o.running = nil
+	if err := running.stop(); err != nil {
+		o.t.Errorf("stopping %s: %v", o.name, err)
+	}
+}
+
+// begin runs it, and waits until it answers.
+func (o *owned) begin(signal string, command []string, answers func(context.Context, *server) error) error {
+	running, err := start(o.dir, signal, nil, command...)
+	if err != nil {
+		return err
+	}
+	err = waitFor(o.dir, 10*time.Second, func(ctx context.Context) error { return answers(ctx, running) })
+	if err != nil {
+		return errors.Join(err, running.stop())
+	}
+	o.running = running
+	return nil
+}
+
 // pid returns the process id of the server itself. It may not be known yet while the server starts.
 func (s *server) pid() (int, error) {
 	data, err := os.ReadFile(filepath.Join(s.dir, "pid"))
