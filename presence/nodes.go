@@ -3,12 +3,13 @@ package presence
 import (
 	"context"
 	_ "embed"
-	"hash/fnv"
 	"log/slog"
 	"slices"
 	"strconv"
 	"sync"
 	"time"
+
+	"github.com/cespare/xxhash/v2"
 
 	"github.com/tallylight/tallylight/internal/redisconn"
 )
@@ -69,24 +70,17 @@ func (n *Nodes) Living() []string {
 // Rank returns this node's place, from 0, among those that could look after a partition. Every node comes to the same
 // order by itself (rendezvous hashing, Thaler and Ravishankar 1998), and when one dies only its partitions move.
 func (n *Nodes) Rank(partition int) int {
-	own, rank := n.weight(n.node, partition), 0
+	own, rank := weight(n.node, partition), 0
 	for _, other := range n.Living() {
-		if other != n.node && n.weight(other, partition) > own {
+		if other != n.node && weight(other, partition) > own {
 			rank++
 		}
 	}
 	return rank
 }
 
-func (n *Nodes) weight(node string, partition int) uint64 {
-	h := fnv.New64a()
-	_, _ = h.Write([]byte(node + " " + strconv.Itoa(partition))) // never fails
-	// FNV's high bits change little with the last bytes of short texts; what compares is therefore mixed once more
-	// (the finalizer of MurmurHash3).
-	x := h.Sum64()
-	x = (x ^ x>>33) * 0xff51afd7ed558ccd
-	x = (x ^ x>>33) * 0xc4ceb9fe1a85ec53
-	return x ^ x>>33
+func weight(node string, partition int) uint64 {
+	return xxhash.Sum64String(node + " " + strconv.Itoa(partition))
 }
 
 // Run keeps the lease until the context ends, and then gives it up.
