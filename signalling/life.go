@@ -125,7 +125,7 @@ func (s *session) tickPing(now time.Duration) {
 		s.end(causeSilent.because("no answer to a ping"))
 	case !l.waiting && now-l.pingedAt >= every:
 		l.pingedAt, l.waiting = now, true
-		s.srv.sessions.Go(s.ping)
+		s.srv.pings.Go(s.ping)
 	}
 }
 

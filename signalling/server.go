@@ -25,8 +25,9 @@ type Server struct {
 	wheel   wheel
 	metrics metrics
 
-	// sessions counts the goroutines of sessions, which outlive their requests.
+	// sessions counts those that are not finished; they outlive their requests.
 	sessions sync.WaitGroup
+	pings    sync.WaitGroup // under way; only Run adds to it
 	draining atomic.Bool
 
 	mu   sync.Mutex
@@ -48,6 +49,7 @@ func (s *Server) Run(ctx context.Context) {
 			session.tick(now)
 		}
 	})
+	s.pings.Wait()
 }
 
 // Draining reports whether the server refuses newcomers.
@@ -144,10 +146,8 @@ func (s *Server) begin(session *session, identity *auth.Identity) {
 		session.authenticate(identity, "")
 	}
 	if !s.add(session) {
-		s.cfg.Hub.Unregister(session)
-		session.out.close(true)
-		session.out.wait()
-		_ = session.conn.Close(causeRestart.code, causeRestart.reason)
+		session.end(causeRestart)
+		session.finished.Wait()
 	}
 }
 

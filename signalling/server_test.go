@@ -148,3 +148,31 @@ func TestPipelinedAfterHeader(t *testing.T) {
 		}
 	})
 }
+
+// Whoever ends a session may be held up before it begins to finish it. When
+// the reader ended meanwhile, the server took the session for finished, and a
+// drain returned before it had left its rooms.
+func TestDrainWaitsForWhoeverEnds(t *testing.T) {
+	onNode(t, nil, func(t *testing.T, n *node) {
+		bob := n.connect("bob")
+		bob.join(auth.RoleViewer)
+		session := n.server.all()[0]
+		session.ended.Store(true) // somebody is about to finish it
+		session.cause = causeGone
+		bob.Abort()
+		synctest.Wait() // and the reader has seen the end
+		drained := make(chan struct{})
+		go func() { n.server.Drain(background, 0); close(drained) }()
+		time.Sleep(time.Minute)
+		select {
+		case <-drained:
+			t.Error("the drain is over, and bob's session is not finished")
+		default:
+		}
+		go session.finish()
+		<-drained
+		if n := n.hub.Viewers("alice"); n != 0 {
+			t.Errorf("after the drain, %d viewers are left", n)
+		}
+	})
+}

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -32,7 +33,8 @@ type session struct {
 	in       inbox
 	life     life
 	ended    atomic.Bool
-	cause    cause // written once by whoever set ended, read by finish
+	cause    cause          // written once by whoever set ended, read by finish
+	finished sync.WaitGroup // one from the beginning, none once finish has returned
 
 	// Owned by the inbox's goroutine, and by finish once the inbox is closed.
 	joined   map[string]auth.Role
@@ -57,11 +59,18 @@ func newSession(srv *Server, conn *websocket.Conn, id string, log *slog.Logger) 
 	s.in.init(s.handleFrame)
 	s.out.write = s.writeFrame
 	s.life.begin(srv.wheel.now(), srv.cfg.Ping)
+	s.finished.Add(1)
 	return s
 }
 
-// run reads until the connection ends. It is the session's own goroutine.
+// run reads until the connection ends. It is the session's own goroutine, and
+// returns when the session is finished, whoever ended it: the server counts it
+// as open for as long.
 func (s *session) run() {
+	defer func() {
+		s.finished.Wait()
+		s.srv.remove(s)
+	}()
 	for {
 		kind, frame, err := s.conn.Read(context.Background())
 		if err != nil {
@@ -271,12 +280,13 @@ func (s *session) end(c cause) {
 	if c.unread {
 		s.out.close(true)
 	}
-	s.srv.sessions.Go(s.finish)
+	go s.finish()
 }
 
 // finish takes the session apart. Presence comes first: whoever waits for the
 // streamer must not wait for a slow peer's close.
 func (s *session) finish() {
+	defer s.finished.Done()
 	s.in.close()
 	ctx := context.Background()
 	for room := range s.joined {
@@ -291,5 +301,4 @@ func (s *session) finish() {
 		_ = s.conn.Close(s.cause.code, s.cause.reason) // waits for the peer's answer, but not for long
 	}
 	_ = s.conn.CloseNow()
-	s.srv.remove(s)
 }
