@@ -20,6 +20,8 @@ type Entry struct {
 	View    View
 	Viewers int // connections with the role viewer, over all nodes
 	Peak    int // the most viewers since the broadcast began
+
+	lease Lease // which View is of, as far as the log tells
 }
 
 // Directory holds everyone who is online or live, in memory, so that asking
@@ -36,14 +38,16 @@ type Directory struct {
 	rooms   map[string]*Entry
 	byUser  map[string]map[string]*Entry // user → room → entry
 	seen    [Partitions]uint64           // the last transition that entries reflect
-	viewers map[string]int               // rooms that have any, offline ones too
-	counted map[string]struct{}          // rooms whose viewers changed since the last flush
-	ended   map[string]endedPeak         // broadcast → its peak
-	told    map[Kind]uint64              // transitions followed so far
+	loaded  [Partitions]bool
+	viewers map[string]int       // rooms that have any, offline ones too
+	counted map[string]struct{}  // rooms whose viewers changed since the last flush
+	ended   map[string]endedPeak // broadcast → its peak
+	told    map[Kind]uint64      // transitions followed so far
 	feed    feed
 }
 
 type endedPeak struct {
+	room string
 	peak int
 	at   time.Time
 }
@@ -180,12 +184,12 @@ func (d *Directory) load(ctx context.Context, p int) (uint64, error) {
 	}
 	for i := range leases {
 		delete(gone, leases[i].Room)
-		d.setLocked(leases[i].Room, leases[i].View())
+		d.setLocked(leases[i])
 	}
 	for room := range gone {
-		d.setLocked(room, Offline)
+		d.setLocked(Lease{Room: room, State: StateOffline})
 	}
-	d.seen[p] = seq
+	d.seen[p], d.loaded[p] = seq, true
 	d.feed.reset() // what happened meanwhile is not known one by one
 	return seq, nil
 }
@@ -200,18 +204,42 @@ func (d *Directory) follow(_ context.Context, made []Transition) error {
 			continue
 		}
 		d.seen[p] = t.Seq
-		d.told[t.Kind]++
-		e := d.setLocked(t.Room, t.After)
-		if t.Broadcast != nil {
+		e := d.setLocked(t.lease())
+		switch {
+		case t.Kind == LeaseRestored:
+			d.feed.reset() // what led here is not known one by one
+			continue
+		case t.Broadcast != nil:
 			d.feed.append(Change{Transition: t, Entry: e})
 		}
+		d.told[t.Kind]++
 	}
 	return nil
 }
 
-// setLocked puts a room's view and returns the entry as whoever follows the
+// Knowledge returns what the directory knows of a partition, for a store that
+// has lost it.
+func (d *Directory) Knowledge(p int) Knowledge {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	k := Knowledge{Seen: d.seen[p], Loaded: d.loaded[p]}
+	for room, e := range d.rooms {
+		if PartitionOf(room) == p {
+			k.Leases = append(k.Leases, e.lease)
+		}
+	}
+	for id, ended := range d.ended {
+		if PartitionOf(ended.room) == p {
+			k.Ended = append(k.Ended, id)
+		}
+	}
+	return k
+}
+
+// setLocked puts a room's lease and returns the entry as whoever follows the
 // feed should see it: after an end, that is the broadcast as it last was.
-func (d *Directory) setLocked(room string, v View) Entry {
+func (d *Directory) setLocked(l Lease) Entry {
+	room, v := l.Room, l.View()
 	e := d.rooms[room]
 	if e == nil {
 		e = &Entry{Room: room, View: Offline, Viewers: d.viewers[room]}
@@ -221,13 +249,14 @@ func (d *Directory) setLocked(room string, v View) Entry {
 	if other := was == nil || is == nil || was.ID != is.ID; other {
 		e.Peak = 0
 		if was != nil { // ended, even if a reload shows only the one after it
-			d.ended[was.ID] = endedPeak{peak: last.Peak, at: time.Now()}
+			d.ended[was.ID] = endedPeak{room: room, peak: last.Peak, at: time.Now()}
 		}
 		if is != nil {
 			e.Peak = e.Viewers
 		}
 	}
 	d.indexLocked(e, v)
+	e.lease = l
 	if v.Broadcast == nil {
 		return last
 	}

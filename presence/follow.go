@@ -32,7 +32,7 @@ type Follower struct {
 	Handle func(context.Context, []Transition) error
 	// Trimmed is called when the log no longer has what comes next, and loads
 	// everything anew. It returns where to read on. A durable follower needs
-	// none.
+	// none: it goes on with what there is.
 	Trimmed func(ctx context.Context, partition int) (uint64, error)
 
 	begun  [Partitions]bool // From is known, for a durable follower
@@ -77,11 +77,15 @@ func (f *Follower) readOn(ctx context.Context, p int) error {
 	for {
 		batch, err := f.Log.Read(ctx, p, f.From[p], followBatch)
 		if errors.Is(err, ErrTrimmed) {
-			var from uint64
-			if from, err = f.trimmed(ctx, p); err == nil {
+			if f.Name == "" {
+				from, err := f.Trimmed(ctx, p)
+				if err != nil {
+					return err
+				}
 				f.From[p] = from
 				continue
 			}
+			err = f.stepOver(ctx, p, batch)
 		}
 		if err != nil || len(batch) == 0 {
 			return err
@@ -111,16 +115,14 @@ func (f *Follower) begin(ctx context.Context, p int) error {
 	return nil
 }
 
-// trimmed returns where to read on when the log no longer has what comes next.
-// For a durable follower that means that the same one on another node has
-// finished with it.
-func (f *Follower) trimmed(ctx context.Context, p int) (uint64, error) {
-	if f.Name == "" {
-		return f.Trimmed(ctx, p)
+// stepOver is for a durable follower that finds a gap in the log: another one
+// of the same name has finished with what was there, or the store has lost it.
+// Then there is nothing to wait for.
+func (f *Follower) stepOver(ctx context.Context, p int, next []Transition) error {
+	done, err := f.Log.Acked(ctx, f.Name, p)
+	if err == nil && len(next) > 0 && done+1 < next[0].Seq {
+		f.Logger.Warn("presence: transitions were lost before they could be followed", "follower", f.Name, "partition", p,
+			"after", f.From[p], "next", next[0].Seq)
 	}
-	from, err := f.Log.Acked(ctx, f.Name, p)
-	if err == nil && from <= f.From[p] {
-		err = ErrTrimmed // nobody has: something is lost
-	}
-	return from, err
+	return err
 }

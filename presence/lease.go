@@ -27,6 +27,7 @@ func (l *Lease) claim(c Claim, fence Fence, now time.Time) (Claimed, []Transitio
 	held := l.State == StateOnline || l.State == StateLive
 	switch {
 	case held && same: // a repeated claim
+		l.Life = c.Life
 	case held:
 		claimed.Replaced, claimed.ReplacedNode = l.Connection, l.Node
 		l.hold(c, fence)
@@ -45,7 +46,20 @@ func (l *Lease) claim(c Claim, fence Fence, now time.Time) (Claimed, []Transitio
 }
 
 func (l *Lease) hold(c Claim, fence Fence) {
-	l.User, l.Connection, l.Node, l.Fence = c.User, c.Connection, c.Node, fence
+	l.User, l.Holder, l.Handed = c.User, Holder{Connection: c.Connection, Node: c.Node, Life: c.Life, Fence: fence}, false
+}
+
+// handOver unties the lease from its holder's node.
+func (l *Lease) handOver() { l.Life, l.Handed = "", true }
+
+// letGo leaves the lease without a holder. The fence stays: the next one must
+// be above it.
+func (l *Lease) letGo() { l.Holder, l.Handed = Holder{Fence: l.Fence}, false }
+
+// handOverEnds releases the lease of a holder who did not come back in time.
+func (l *Lease) handOverEnds(now time.Time) []Transition {
+	l.Handed = false
+	return l.release(ReasonDrain, now)
 }
 
 // start begins a broadcast unless one is running.
@@ -86,6 +100,9 @@ func (l *Lease) end(why Reason, now time.Time) []Transition {
 
 // release takes the lease from its holder.
 func (l *Lease) release(why Reason, now time.Time) []Transition {
+	if l.Handed && why.opensWindow() {
+		return nil // whoever comes next takes it over, until the handover ends
+	}
 	if l.State == StateLive && why.opensWindow() && l.window(why) > 0 {
 		l.LastSeen = MillisOf(now)
 		return []Transition{l.reconnect(why, now)}
@@ -95,7 +112,8 @@ func (l *Lease) release(why Reason, now time.Time) []Transition {
 
 // reconnect opens the window.
 func (l *Lease) reconnect(why Reason, now time.Time) Transition {
-	l.State, l.Connection, l.Node = StateReconnecting, "", ""
+	l.State = StateReconnecting
+	l.letGo()
 	l.Reason, l.Until = why, MillisOf(now.Add(l.window(why)))
 	return l.onAir(LiveReconnecting, now)
 }
@@ -106,7 +124,8 @@ func (l *Lease) goOffline(why Reason, now time.Time) []Transition {
 	if l.State.OnAir() {
 		made = append(made, l.endTo(StateOnline, why, now))
 	}
-	l.State, l.Connection, l.Node = StateOffline, "", ""
+	l.State = StateOffline
+	l.letGo()
 	return append(made, l.transition(StreamerOffline, now))
 }
 
@@ -131,7 +150,7 @@ func (l *Lease) onAir(k Kind, now time.Time) Transition {
 }
 
 func (l *Lease) transition(k Kind, now time.Time) Transition {
-	return Transition{Room: l.Room, Kind: k, At: MillisOf(now), User: l.User, After: l.View()}
+	return Transition{Room: l.Room, Kind: k, At: MillisOf(now), User: l.User, After: l.View(), Holder: l.Holder, Window: l.Window}
 }
 
 // window is how long the streamer may be gone for this reason.

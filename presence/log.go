@@ -37,18 +37,19 @@ func (g *transitionLog) read(after uint64, max int) ([]Transition, error) {
 	if after >= g.last() {
 		return nil, nil
 	}
+	var err error
 	if after+1 < g.first {
-		return nil, ErrTrimmed
+		after, err = g.first-1, ErrTrimmed
 	}
 	from := g.entries[after+1-g.first:]
-	return slices.Clone(from[:min(max, len(from))]), nil
+	return slices.Clone(from[:min(max, len(from))]), err
 }
 
 // ackedBy returns up to where a follower has finished; one that is new begins
-// here.
+// with the oldest that is kept.
 func (g *transitionLog) ackedBy(follower string) uint64 {
 	if _, known := g.acked[follower]; !known {
-		g.acked[follower] = g.last()
+		g.acked[follower] = g.first - 1
 	}
 	return g.acked[follower]
 }

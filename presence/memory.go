@@ -21,8 +21,8 @@ var _ Store = (*Memory)(nil)
 // memoryPartition is guarded by Memory.mu.
 type memoryPartition struct {
 	leases map[string]*Lease
-	// deadlines holds, for each reconnecting room, when its window ends on the
-	// partition's clock.
+	// deadlines holds, for each room that is reconnecting or handed over, when
+	// that ends on the partition's clock.
 	deadlines map[string]time.Duration
 	clock     sweepClock
 	log       transitionLog
@@ -72,6 +72,21 @@ func (m *Memory) End(_ context.Context, h Hold, why Reason) (Lease, error) {
 func (m *Memory) Release(_ context.Context, h Hold, why Reason) error {
 	_, err := m.changeHeld(h, func(l *Lease, now time.Time) []Transition { return l.release(why, now) })
 	return err
+}
+
+// HandOver implements Leases.
+func (m *Memory) HandOver(_ context.Context, handed []Handover) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	now := time.Now()
+	for _, h := range handed {
+		p := &m.parts[PartitionOf(h.Room)]
+		if l := p.leases[h.Room]; l != nil && l.holds(h.Fence) {
+			l.handOver()
+			p.deadlines[h.Room] = p.clock.now(now) + h.Wait
+		}
+	}
+	return nil
 }
 
 // Get implements Leases.
@@ -137,6 +152,7 @@ func (m *Memory) Sweep(_ context.Context, partition int, lag time.Duration) (int
 	ended := 0
 	for room, deadline := range p.deadlines {
 		if deadline <= clock {
+			delete(p.deadlines, room)
 			m.commitLocked(p, room, p.leases[room], (*Lease).lapse, now)
 			ended++
 		}
@@ -148,8 +164,11 @@ func (m *Memory) Sweep(_ context.Context, partition int, lag time.Duration) (int
 	return ended, nil
 }
 
-// lapse ends a broadcast whose streamer did not come back.
+// lapse is what happens to a lease whose deadline has passed.
 func (l *Lease) lapse(now time.Time) []Transition {
+	if l.Handed {
+		return l.handOverEnds(now)
+	}
 	return l.goOffline(ReasonConnectionLost, now)
 }
 
@@ -231,6 +250,7 @@ func (m *Memory) commitLocked(p *memoryPartition, room string, l *Lease, do func
 		p.leases[room] = l
 	}
 	switch _, waiting := p.deadlines[room]; {
+	case l.Handed: // HandOver has set it
 	case l.State != StateReconnecting:
 		delete(p.deadlines, room)
 	case !waiting:

@@ -3,9 +3,11 @@ package presence
 import (
 	"context"
 	_ "embed"
+	"fmt"
 	"log/slog"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -15,10 +17,18 @@ import (
 )
 
 const (
-	// nodeRefresh is how often a node says that it lives, nodeLease how long that holds: one that dies is missed after
-	// eight seconds at most, and three refreshes may be lost before a living one is.
-	nodeRefresh = 2 * time.Second
-	nodeLease   = 8 * time.Second
+	// nodeRefresh is how often a node says that it lives, nodeLease how long that holds. A node that dies is declared dead
+	// by the next refresh of any other after that, and what it held is let go by the next sweep: 9.5 s at the very worst,
+	// where ten were promised.
+	nodeRefresh = time.Second
+	nodeLease   = 7 * time.Second
+	// registryAway is the gap between refreshes, of whatever node, that says that Redis was away and not the nodes.
+	registryAway = 3 * time.Second
+	// deadKept is for how long the dead are remembered: far longer than anything that was begun in their life can take.
+	deadKept = time.Hour
+	// isolatedAfter is when a node that can't reach Redis sends its streamers to others: late enough for a hiccup to
+	// pass, and early enough for them to be gone before this node is declared dead.
+	isolatedAfter = 5 * time.Second
 )
 
 var (
@@ -31,40 +41,91 @@ var (
 type NodesChange struct {
 	// Living are all nodes whose lease holds, this one included, in order.
 	Living []string
-	// Lapsed are nodes whose lease was found to have ended just now. Each is told to one node only: what is left of it is
-	// that one's to clear away. A node that was only frozen may come back.
-	Lapsed []string
+	// Died are nodes that were declared dead just now. Each is told to one node only: what is left of it is that one's to
+	// clear away. The node itself may come back in another life.
+	Died []string
 }
 
 // Nodes is a node's lease among all nodes, and what it knows of theirs.
+//
+// A lease is of a node's life: a node whose lease lapses is declared dead, and that life is over for good, whatever the
+// process does. If it was only frozen, or cut off, it finds that out at its next refresh and begins another life.
 type Nodes struct {
 	conn   *redisconn.Conn
 	node   string
 	logger *slog.Logger
 
-	mu     sync.Mutex
-	living []string // in order
-	known  bool     // a refresh has succeeded
+	mu        sync.Mutex
+	living    []string // in order
+	dead      []string // lives
+	life      int      // the present one, from 1
+	reachedAt time.Time
+	failures  int  // refreshes that failed since
+	isolated  bool // as last told
 
-	watchers []func(context.Context, NodesChange) // fixed once Run runs
+	// These are fixed once Run runs, and called from its goroutines.
+	watchers []func(context.Context, NodesChange)
+	reborn   []func(context.Context)
+	cutOff   []func(isolated bool)
 }
 
-// NewNodes returns the registry; Join or Run makes this node a member.
+// NewNodes returns the registry; Run makes this node a member.
 func NewNodes(conn *redisconn.Conn, node string, logger *slog.Logger) *Nodes {
-	return &Nodes{conn: conn, node: node, logger: logger, living: []string{node}}
+	return &Nodes{conn: conn, node: node, logger: logger, living: []string{node}, life: 1, reachedAt: time.Now()}
 }
 
-// Watch has a function called after each refresh that changed anything, from Run's goroutine. It must not be called
-// once Run runs.
+// Watch has a function called after each refresh that changed anything. Like all hooks it must be set before Run runs.
 func (n *Nodes) Watch(changed func(context.Context, NodesChange)) {
 	n.watchers = append(n.watchers, changed)
 }
+
+// OnReborn has a function called when this node has begun another life: what it held in the earlier one others may have
+// taken.
+func (n *Nodes) OnReborn(reborn func(context.Context)) { n.reborn = append(n.reborn, reborn) }
+
+// OnIsolated has a function called when this node has not reached Redis for isolatedAfter, every so often until it does
+// again, and then once more with false. It must not block.
+func (n *Nodes) OnIsolated(cutOff func(isolated bool)) { n.cutOff = append(n.cutOff, cutOff) }
 
 // Living returns the nodes whose lease held at the last refresh, in order. Before the first it is this one alone.
 func (n *Nodes) Living() []string {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return n.living
+}
+
+// Dead returns the lives that were declared dead in the last hour.
+func (n *Nodes) Dead() []string {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.dead
+}
+
+// Life returns the name of this node's present life. A nil registry has none.
+func (n *Nodes) Life() string {
+	if n == nil {
+		return ""
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.lifeLocked()
+}
+
+func (n *Nodes) lifeLocked() string { return n.node + "~" + strconv.Itoa(n.life) }
+
+// nodeOf returns whose life it is.
+func nodeOf(life string) string { return life[:max(strings.LastIndexByte(life, '~'), 0)] }
+
+// Reached returns when this node last reached Redis, and whether it is isolated by now.
+func (n *Nodes) Reached() (at time.Time, isolated bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.reachedAt, n.isolatedLocked()
+}
+
+// isolatedLocked wants failures as well: a process that was frozen has not reached Redis for long either.
+func (n *Nodes) isolatedLocked() bool {
+	return n.failures >= 2 && time.Since(n.reachedAt) >= isolatedAfter
 }
 
 // Rank returns this node's place, from 0, among those that could look after a partition. Every node comes to the same
@@ -85,6 +146,9 @@ func weight(node string, partition int) uint64 {
 
 // Run keeps the lease until the context ends, and then gives it up.
 func (n *Nodes) Run(ctx context.Context) {
+	var watching sync.WaitGroup
+	watching.Go(func() { n.watchContact(ctx) })
+	defer watching.Wait()
 	tick := time.NewTicker(nodeRefresh)
 	defer tick.Stop()
 	for {
@@ -98,45 +162,149 @@ func (n *Nodes) Run(ctx context.Context) {
 	}
 }
 
-func (n *Nodes) refresh(ctx context.Context) {
-	reply, err := n.conn.Run(ctx, nodesScript, []string{n.key()}, n.node, nodeLease.Milliseconds())
+// sayIsolatedEvery is how often those are told again who did not find another node.
+const sayIsolatedEvery = 10 * time.Second
+
+// watchContact tells of isolation. A refresh may take its time to fail, so that it is no clock.
+func (n *Nodes) watchContact(ctx context.Context) {
+	tick := time.NewTicker(nodeRefresh / 4)
+	defer tick.Stop()
+	var saidAt time.Time
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case now := <-tick.C:
+			_, isolated := n.Reached()
+			n.mu.Lock()
+			changed := isolated != n.isolated
+			n.isolated = isolated
+			n.mu.Unlock()
+			if !changed && (!isolated || now.Sub(saidAt) < sayIsolatedEvery) {
+				continue
+			}
+			saidAt = now
+			n.logger.Warn("presence: whether this node is cut off from redis", "node", n.node, "isolated", isolated)
+			for _, cutOff := range n.cutOff {
+				cutOff(isolated)
+			}
+		}
+	}
+}
+
+// registered is the registry's answer.
+type registered struct {
+	living, died, dead []string      // lives
+	known              time.Duration // for how long the registry knows who lives
+}
+
+func (n *Nodes) ask(ctx context.Context, life, action string) (registered, error) {
+	base := n.conn.Base("nodes")
+	reply, err := n.conn.Run(ctx, nodesScript, []string{base + "leases", base + "dead", base + "state"},
+		life, action, nodeLease.Milliseconds(), registryAway.Milliseconds(), deadKept.Milliseconds())
 	if err != nil {
+		return registered{}, err
+	}
+	answer := reply.List()
+	return registered{
+		living: answer[0].Texts(), died: answer[1].Texts(), dead: answer[2].Texts(),
+		known: time.Duration(answer[3].Int()) * time.Millisecond,
+	}, nil
+}
+
+// refresh says that this node lives, and learns who else does.
+func (n *Nodes) refresh(ctx context.Context) {
+	life := n.Life()
+	answer, err := n.ask(ctx, life, "refresh")
+	if err != nil {
+		n.mu.Lock()
+		n.failures++
+		n.mu.Unlock()
 		if ctx.Err() == nil {
 			n.logger.Warn("presence: this node's lease could not be refreshed; it is tried again", "node", n.node, "error", err)
 		}
 		return
 	}
-	answer := reply.List()
-	change := NodesChange{Living: answer[0].Texts(), Lapsed: answer[1].Texts()}
-	slices.Sort(change.Living)
-	n.mu.Lock()
-	missed := n.known && answer[2].Int() == 0
-	moved := !slices.Equal(n.living, change.Living)
-	n.living, n.known = change.Living, true
-	n.mu.Unlock()
-	if missed {
-		n.logger.Warn("presence: this node's lease had lapsed; others took it for dead", "node", n.node)
-	}
-	if moved {
-		n.logger.Info("presence: the nodes have changed", "node", n.node, "living", change.Living, "lapsed", change.Lapsed)
-	}
-	if !moved && len(change.Lapsed) == 0 {
+	if slices.Contains(answer.dead, life) {
+		n.beReborn(ctx)
 		return
 	}
-	for _, changed := range n.watchers {
-		changed(ctx, change)
+	change, moved := n.take(answer)
+	if moved {
+		n.logger.Info("presence: the nodes have changed", "node", n.node, "living", change.Living, "died", change.Died)
 	}
+	if moved || len(change.Died) > 0 {
+		for _, changed := range n.watchers {
+			changed(ctx, change)
+		}
+	}
+}
+
+// beReborn begins another life.
+func (n *Nodes) beReborn(ctx context.Context) {
+	n.mu.Lock()
+	n.life++
+	life := n.lifeLocked()
+	n.mu.Unlock()
+	n.logger.Warn("presence: this node was declared dead; it begins another life", "node", n.node, "life", life)
+	n.refresh(ctx)
+	for _, reborn := range n.reborn {
+		reborn(ctx)
+	}
+}
+
+func (n *Nodes) take(answer registered) (change NodesChange, moved bool) {
+	change = NodesChange{Living: nodesOf(answer.living)}
+	for _, node := range nodesOf(answer.died) {
+		if !slices.Contains(change.Living, node) {
+			change.Died = append(change.Died, node)
+		}
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.reachedAt, n.failures = time.Now(), 0
+	n.dead = answer.dead
+	if answer.known < 2*nodeRefresh {
+		// The registry lost its data: who has not refreshed since is not missed yet.
+		gone := nodesOf(answer.dead)
+		for _, node := range n.living {
+			if !slices.Contains(change.Living, node) && !slices.Contains(gone, node) {
+				change.Living = append(change.Living, node)
+			}
+		}
+		slices.Sort(change.Living)
+	}
+	moved = !slices.Equal(n.living, change.Living)
+	n.living = change.Living
+	return change, moved
+}
+
+// nodesOf returns whose lives these are, in order.
+func nodesOf(lives []string) []string {
+	nodes := make([]string, len(lives))
+	for i, life := range lives {
+		nodes[i] = nodeOf(life)
+	}
+	slices.Sort(nodes)
+	return slices.Compact(nodes)
 }
 
 // leaveTimeout bounds the last word of a node that is going.
 const leaveTimeout = time.Second
 
+// leave ends this life: whatever is still tied to it has nobody to look after it.
 func (n *Nodes) leave() {
 	ctx, cancel := context.WithTimeout(context.Background(), leaveTimeout)
 	defer cancel()
-	if _, err := n.conn.Run(ctx, nodesScript, []string{n.key()}, n.node, 0); err != nil {
+	if _, err := n.ask(ctx, n.Life(), "leave"); err != nil {
 		n.logger.Warn("presence: this node's lease could not be given up; it ends by itself", "node", n.node, "error", err)
 	}
 }
 
-func (n *Nodes) key() string { return n.conn.Base("nodes") + "leases" }
+// Check returns an error while this node does not reach Redis. It does not block.
+func (n *Nodes) Check() error {
+	if at, isolated := n.Reached(); isolated {
+		return fmt.Errorf("redis was last reached %s ago", time.Since(at).Round(time.Second))
+	}
+	return nil
+}

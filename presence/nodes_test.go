@@ -37,7 +37,7 @@ func TestNodesKnowEachOther(t *testing.T) {
 	b, told, stop := openNodes(t, prefix, "b")
 	wantLiving(t, b, "a", "b")
 	wantLiving(t, a, "a", "b")
-	if c := <-told; !slices.Equal(c.Living, []string{"a", "b"}) || len(c.Lapsed) != 0 {
+	if c := <-told; !slices.Equal(c.Living, []string{"a", "b"}) || len(c.Died) != 0 {
 		t.Errorf("b was told %+v", c)
 	}
 	stop() // and says so
@@ -60,7 +60,7 @@ func TestNodesMissTheDead(t *testing.T) {
 	cleared := 0
 	for _, told := range []chan NodesChange{toldA, toldB} {
 		for len(told) > 0 {
-			if c := <-told; slices.Contains(c.Lapsed, "dead") {
+			if c := <-told; slices.Contains(c.Died, "dead") {
 				cleared++
 			}
 		}
@@ -77,7 +77,7 @@ func TestNodesMissTheDead(t *testing.T) {
 // lapse lets a node's lease end now.
 func lapse(t *testing.T, n *Nodes, node string) {
 	t.Helper()
-	if err := n.conn.Client().ZAddXX(t.Context(), n.key(), zero(node)).Err(); err != nil {
+	if err := n.conn.Client().ZAddXX(t.Context(), n.conn.Base("nodes")+"leases", zero(node+"~1")).Err(); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -55,6 +55,8 @@ const (
 	ReasonBanned          Reason = "banned"
 	ReasonRevoked         Reason = "revoked"
 	ReasonLost            Reason = "lost"
+	// ReasonIsolated is only ever a reason to go to another node.
+	ReasonIsolated Reason = "isolated"
 )
 
 // opensWindow reports whether a holder who went for this reason may still come
@@ -113,17 +115,28 @@ type Broadcast struct {
 	Version int64 `json:"version"`
 }
 
+// Holder names the socket over which a lease is held. All but Fence are empty
+// while the state is reconnecting: nobody holds the lease then.
+type Holder struct {
+	Connection string
+	Node       string
+	// Life is the node's life as the registry knows it, see Nodes. It is empty
+	// after a handover: the lease does not depend on the node any more.
+	Life  string
+	Fence Fence
+}
+
 // Lease is a room's presence record.
 type Lease struct {
 	Room  string
 	State State
 	User  User
+	Holder
 
-	// Connection and Node name the socket of the holder. Both are empty while
-	// the state is reconnecting: nobody holds the lease then.
-	Connection string
-	Node       string
-	Fence      Fence
+	// Handed: the holder's node handed the lease over because it is going. It
+	// stays as it is, whether or not the socket still does, until the next
+	// claim or the end of the handover.
+	Handed bool
 
 	Broadcast *Broadcast     // nil unless on air
 	Window    *time.Duration // as asked for at the start; nil: the defaults
@@ -167,6 +180,15 @@ const (
 	LiveEnded        Kind = "live.ended"
 )
 
+// These are no transitions, but stand in the log of the Redis store among them.
+const (
+	// LeaseRestored: the store had lost data, and a node put back a lease that
+	// others may know in another form. Transition.After is how it is.
+	LeaseRestored Kind = "lease.restored"
+	// epochBegan: the store lost data. Followers see a gap before it.
+	epochBegan Kind = "epoch"
+)
+
 // Transition is a change of a lease that others must learn of.
 type Transition struct {
 	// Seq is the position in the log of the room's partition: 1, 2, 3, …
@@ -182,6 +204,22 @@ type Transition struct {
 	Until     Millis // for live.reconnecting
 	// After is the room's view once the transition has happened.
 	After View
+	// Holder and Window are the rest of what the lease is then, so that whoever
+	// follows the log can put it back should the store lose it.
+	Holder Holder
+	Window *time.Duration
+}
+
+// lease returns the lease as it is once the transition has happened.
+func (t *Transition) lease() Lease {
+	l := Lease{
+		Room: t.Room, State: t.After.State, User: t.User, Holder: t.Holder, Broadcast: t.After.Broadcast, Window: t.Window,
+		Until: t.After.Until, Reason: t.After.Reason, LastSeen: t.At,
+	}
+	if t.After.User != nil {
+		l.User = *t.After.User
+	}
+	return l
 }
 
 // Errors of a Store that its callers decide by.

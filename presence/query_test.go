@@ -12,7 +12,7 @@ import (
 
 // onAir puts a broadcast into a directory, without a store.
 func onAir(d *Directory, room string, user User, b Broadcast, viewers int) {
-	d.setLocked(room, View{State: StateLive, User: &user, Broadcast: &b})
+	d.setLocked(Lease{Room: room, State: StateLive, User: user, Broadcast: &b})
 	d.SetViewers(room, viewers)
 }
 
@@ -25,9 +25,8 @@ func programme() *Directory {
 	onAir(d, "cellar", alice, Broadcast{ID: "b3", StartedAt: 300, Details: music}, 7)
 	onAir(d, "dome", carol, Broadcast{ID: "b4", StartedAt: 300, Details: Details{Category: "art", Language: "de"}}, 0)
 	onAir(d, "exile", User{ID: "dave"}, Broadcast{ID: "b5", StartedAt: 50}, 1)
-	user := User{ID: "dave"}
-	d.setLocked("exile", View{State: StateReconnecting, User: &user, Broadcast: &Broadcast{ID: "b5", StartedAt: 50}})
-	d.setLocked("foyer", View{State: StateOnline, User: &bob})
+	d.setLocked(Lease{Room: "exile", State: StateReconnecting, User: User{ID: "dave"}, Broadcast: &Broadcast{ID: "b5", StartedAt: 50}})
+	d.setLocked(Lease{Room: "foyer", State: StateOnline, User: bob})
 	return d
 }
 
@@ -117,7 +116,7 @@ func TestLivePagesByStartAreComplete(t *testing.T) {
 			room := fmt.Sprint("room-", i)
 			d.SetViewers(fmt.Sprint("room-", 1+dice.IntN(n)), dice.IntN(100))
 			if dice.IntN(2) == 0 {
-				d.setLocked(room, Offline)
+				d.setLocked(Lease{Room: room, State: StateOffline})
 				delete(lasting, room)
 			}
 		})
@@ -144,7 +143,7 @@ func TestLivePageAfterAnEnd(t *testing.T) {
 	if err != nil || !slices.Equal(listed(page), []string{"cellar", "dome"}) || page.Total != 5 {
 		t.Fatalf("first page %q of %d, %v", listed(page), page.Total, err)
 	}
-	d.setLocked("dome", Offline)
+	d.setLocked(Lease{Room: "dome", State: StateOffline})
 	page, err = d.Live(Query{Sort: SortStarted, First: 2, After: page.Next})
 	if err != nil || !slices.Equal(listed(page), []string{"bar", "attic"}) || page.Total != 4 {
 		t.Errorf("second page %q of %d, %v", listed(page), page.Total, err)

@@ -6,7 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"strconv"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -16,21 +20,31 @@ import (
 )
 
 // The keys of partition 17, under the default prefix. All carry its hash tag, so that one script may touch them all.
+// lua/partition.lua, view.lua and lease.lua say what is in them.
 //
-//	tallylight:{17}:partition      hash: seq, fence, clock, swept
+//	tallylight:{17}:partition      hash: epoch, seq, fence, clock, …
 //	tallylight:{17}:log            stream of transitions, ids <seq>-0
 //	tallylight:{17}:followers      hash: durable follower → seq
-//	tallylight:{17}:deadlines      sorted set: room → end of its window on the partition's clock
+//	tallylight:{17}:deadlines      sorted set: room → end of its window or handover on the partition's clock
 //	tallylight:{17}:held           set of rooms whose lease is not offline
+//	tallylight:{17}:dead           sorted set: lives of nodes that were declared dead → when
+//	tallylight:{17}:ended          sorted set: broadcasts that ended lately → when
+//	tallylight:{17}:of:<life>      set of rooms that a node holds in that life
 //	tallylight:{17}:lease:<room>   hash: state, user, fence, broadcast, … of one room
 //	tallylight:{17}:online:<room>  the streamer's user id; lasts three heartbeats and is what "online" means to others
 //	tallylight:{17}:news           channel that says that the log has grown
-//	tallylight:{nodes}:leases      sorted set: node → end of its lease
+//	tallylight:{nodes}:leases      sorted set: life of a node → end of its lease; beside it dead and state, see lua/nodes.lua
 //
 // Package rooms keeps its own keys beside them, see rooms/redis.go.
 
-//go:embed lua/lease.lua
-var leaseLua string
+var (
+	//go:embed lua/partition.lua
+	partitionLua string
+	//go:embed lua/view.lua
+	viewLua string
+	//go:embed lua/lease.lua
+	leaseLua string
+)
 
 var (
 	//go:embed lua/claim.lua
@@ -43,6 +57,10 @@ var (
 	endLua string
 	//go:embed lua/release.lua
 	releaseLua string
+	//go:embed lua/handover.lua
+	handoverLua string
+	//go:embed lua/assert.lua
+	assertLua string
 	//go:embed lua/sweep.lua
 	sweepLua string
 	//go:embed lua/beat.lua
@@ -54,28 +72,41 @@ var (
 )
 
 var (
-	claimScript   = redisconn.NewScript(leaseLua, claimLua)
-	startScript   = redisconn.NewScript(leaseLua, startLua)
-	updateScript  = redisconn.NewScript(leaseLua, updateLua)
-	endScript     = redisconn.NewScript(leaseLua, endLua)
-	releaseScript = redisconn.NewScript(leaseLua, releaseLua)
-	sweepScript   = redisconn.NewScript(leaseLua, sweepLua)
-	beatScript    = redisconn.NewScript(leaseLua, beatLua)
-	loadScript    = redisconn.NewScript(leaseLua, loadLua)
-	followScript  = redisconn.NewScript(leaseLua, followLua)
+	claimScript    = leaseScriptOf(claimLua)
+	startScript    = leaseScriptOf(startLua)
+	updateScript   = leaseScriptOf(updateLua)
+	endScript      = leaseScriptOf(endLua)
+	releaseScript  = leaseScriptOf(releaseLua)
+	handoverScript = leaseScriptOf(handoverLua)
+	assertScript   = leaseScriptOf(assertLua)
+	sweepScript    = leaseScriptOf(sweepLua)
+	beatScript     = leaseScriptOf(beatLua)
+	loadScript     = leaseScriptOf(loadLua)
+	followScript   = leaseScriptOf(followLua)
 )
+
+func leaseScriptOf(lua string) *redisconn.Script {
+	return redisconn.NewScript(partitionLua, viewLua, leaseLua, lua)
+}
+
+// PartitionScript returns a script of another package on what it keeps beside the leases of a partition. It begins with
+// lua/partition.lua, by which it has ARGV[1] and ARGV[2], and lua/view.lua.
+func PartitionScript(pieces ...string) *redisconn.Script {
+	return redisconn.NewScript(append([]string{partitionLua, viewLua}, pieces...)...)
+}
 
 // missedBeats is after how many heartbeats that did not come a presence key is gone: three, so that the two that a
 // browser may throttle do not count.
 const missedBeats = 3
 
-// sweptAtOnce is how many broadcasts one sweep ends at most: a script holds up everybody else.
+// sweptAtOnce is how many leases one sweep changes at most: a script holds up everybody else.
 const sweptAtOnce = 100
 
 // RedisConfig is what a Redis store is made of.
 type RedisConfig struct {
 	Conn   *redisconn.Conn // required
 	Node   string          // this node's id, required
+	Nodes  *Nodes          // who else there is; nil: what dies is not noticed
 	Logger *slog.Logger    // required
 	// Heartbeat is how often a streamer is heard from; a presence key lasts three of these.
 	Heartbeat time.Duration
@@ -83,48 +114,72 @@ type RedisConfig struct {
 
 // Redis is the Store that nodes share. Every write is one script, which is atomic and takes its time from Redis: the
 // nodes' clocks do not matter. When Redis does not answer, methods fail with ErrUnavailable after two seconds at most.
+//
+// When Redis has lost data, whatever is done next first puts back what this node knows, see recover.go.
 type Redis struct {
 	cfg      RedisConfig
 	lasts    string // ms that a presence key lasts
 	listener *redisconn.Listener
 	watchers watchers
-	parts    [Partitions]redisPartition // fixed
+	held     *holdings
+	parts    [Partitions]redisPartition
+
+	// Set before Run runs.
+	knowledge func(partition int) Knowledge
+	recovered []func(partition int)
+	lost      func(l Lease, replaced bool)
 }
 
 var _ Store = (*Redis)(nil)
 
-// redisPartition holds the names that are made anew for no call.
 type redisPartition struct {
+	// Fixed: the names that are made anew for no call.
 	keys []string // KEYS of the scripts
 	base string   // ARGV[1]
 	log  string
+
+	epoch atomic.Pointer[string] // under which this node knows the partition
+	// asserting is held by who says what this node holds, and shared by who changes that: what is said must not be
+	// overtaken by what is being given up.
+	asserting sync.RWMutex
+	toldMu    sync.Mutex
+	told      map[string]bool // lives of the dead of which the partition knows, and that hold nothing there any more
+	audit     atomic.Bool     // look whether what is tied to this node is held by it
 }
 
 // NewRedis returns the store and registers the durable followers for which the log is kept. Run must run.
 func NewRedis(ctx context.Context, cfg RedisConfig, followers ...string) (*Redis, error) {
 	r := &Redis{
-		cfg:      cfg,
-		lasts:    strconv.FormatInt((missedBeats * cfg.Heartbeat).Milliseconds(), 10),
-		listener: cfg.Conn.Listener(cfg.Node + "-presence"),
+		cfg:       cfg,
+		lasts:     strconv.FormatInt((missedBeats * cfg.Heartbeat).Milliseconds(), 10),
+		listener:  cfg.Conn.Listener(cfg.Node + "-presence"),
+		held:      newHoldings(),
+		lost:      func(Lease, bool) {},
+		knowledge: func(int) Knowledge { return Knowledge{} },
 	}
 	var calls []redisconn.Call
 	for p := range r.parts {
 		base := PartitionBase(cfg.Conn, p)
-		r.parts[p] = redisPartition{
-			keys: []string{base + "partition", LogKey(cfg.Conn, p), FollowersKey(cfg.Conn, p), base + "deadlines", base + "held"},
-			base: base,
-			log:  LogKey(cfg.Conn, p),
-		}
+		part := &r.parts[p]
+		part.keys = []string{base + "partition", LogKey(cfg.Conn, p), FollowersKey(cfg.Conn, p), base + "deadlines", base + "held", base + "dead", base + "ended"}
+		part.base, part.log = base, LogKey(cfg.Conn, p)
+		part.told = make(map[string]bool)
+		part.epoch.Store(new(string))
 		r.listener.Listen(base+"news", redisconn.Handler{
 			Subscribed: func() { r.watchers.wake(p) }, // what was said before was not heard
 			Message:    func(string) { r.watchers.wake(p) },
 		})
-		for _, name := range followers {
+		for _, name := range append(followers, epochFollower) {
 			calls = append(calls, r.call(p, name, ""))
 		}
 	}
-	if _, err := cfg.Conn.RunAll(ctx, followScript, calls); err != nil {
+	replies, err := cfg.Conn.RunAll(ctx, followScript, calls)
+	if err != nil {
 		return nil, unavailable(err)
+	}
+	for i, reply := range replies {
+		epoch := reply.List()[2].Text()
+		r.parts[i/(len(followers)+1)].epoch.Store(&epoch)
 	}
 	return r, nil
 }
@@ -146,47 +201,73 @@ func FollowersKey(conn *redisconn.Conn, partition int) string {
 }
 
 // Run hears of news from other nodes until the context ends.
-func (r *Redis) Run(ctx context.Context) { r.listener.Run(ctx) }
+func (r *Redis) Run(ctx context.Context) {
+	var auditing sync.WaitGroup
+	auditing.Go(func() { r.auditAll(ctx) })
+	r.listener.Run(ctx)
+	auditing.Wait()
+}
 
 // Check returns an error while news from other nodes do not arrive at once. It does not block.
 func (r *Redis) Check() error { return r.listener.Check() }
 
 // call puts the arguments that all scripts on leases have before a script's own.
 func (r *Redis) call(partition int, args ...any) redisconn.Call {
+	return r.callUnder(*r.parts[partition].epoch.Load(), partition, args...)
+}
+
+func (r *Redis) callUnder(epoch string, partition int, args ...any) redisconn.Call {
 	p := &r.parts[partition]
-	return redisconn.Call{Keys: p.keys, Args: append([]any{p.base, keptBehind}, args...)}
+	return redisconn.Call{Keys: p.keys, Args: append([]any{p.base, epoch, keptBehind}, args...)}
 }
 
 // run runs a script and returns what follows the "ok" of its answer.
 func (r *Redis) run(ctx context.Context, s *redisconn.Script, partition int, args ...any) ([]redisconn.Reply, error) {
-	call := r.call(partition, args...)
-	reply, err := r.cfg.Conn.Run(ctx, s, call.Keys, call.Args...)
-	if err != nil {
-		return nil, unavailable(err)
-	}
-	answer := reply.List()
-	switch status := answer[0].Text(); status {
-	case "ok":
-		return answer[1:], nil
-	case "conflict":
-		return nil, ErrConflict
-	case "fenced":
-		return nil, ErrFenced
-	default:
-		return nil, fmt.Errorf("presence: a script answered %q", status)
-	}
+	return r.runNoting(ctx, s, partition, nil, args...)
+}
+
+// runNoting also calls note with that, before anybody may say what this node holds.
+func (r *Redis) runNoting(ctx context.Context, s *redisconn.Script, partition int, note func([]redisconn.Reply) error, args ...any) ([]redisconn.Reply, error) {
+	var answer []redisconn.Reply
+	err := r.InEpoch(ctx, partition, func(epoch string) (status string, err error) {
+		part := &r.parts[partition]
+		part.asserting.RLock()
+		defer part.asserting.RUnlock()
+		call := r.callUnder(epoch, partition, args...)
+		reply, err := r.cfg.Conn.Run(ctx, s, call.Keys, call.Args...)
+		if err != nil {
+			return "", unavailable(err)
+		}
+		list := reply.List()
+		status, answer = list[0].Text(), list[1:]
+		if status == "ok" && note != nil {
+			return status, note(answer)
+		}
+		return status, nil
+	})
+	return answer, err
 }
 
 func unavailable(err error) error { return fmt.Errorf("%w: redis: %w", ErrUnavailable, err) }
 
 // Claim implements Leases.
-func (r *Redis) Claim(ctx context.Context, c Claim) (Claimed, error) {
-	answer, err := r.run(ctx, claimScript, PartitionOf(c.Room), c.Room, c.User.ID, wire.JSON(c.User), c.Connection, c.Node, r.lasts)
-	if err != nil {
-		return Claimed{}, err
+func (r *Redis) Claim(ctx context.Context, c Claim) (claimed Claimed, err error) {
+	if c.Life == "" && c.Node == r.cfg.Node {
+		c.Life = r.cfg.Nodes.Life()
 	}
-	lease, err := leaseOf(answer[2].Fields())
-	return Claimed{Lease: lease, Replaced: answer[0].Text(), ReplacedNode: answer[1].Text()}, err
+	note := func(answer []redisconn.Reply) (err error) {
+		claimed = Claimed{Replaced: answer[0].Text(), ReplacedNode: answer[1].Text()}
+		if claimed.Lease, err = leaseOf(answer[2].Fields()); err == nil && c.Node == r.cfg.Node {
+			r.held.note(claimed.Lease)
+		}
+		return err
+	}
+	partition := PartitionOf(c.Room)
+	_, err = r.runNoting(ctx, claimScript, partition, note, c.Room, c.User.ID, wire.JSON(c.User), c.Connection, c.Node, c.Life, r.lasts)
+	if err == nil && c.Node == r.cfg.Node && c.Life != r.cfg.Nodes.Life() {
+		r.parts[partition].audit.Store(true) // claimed at the very end of a life: the next one must hold it
+	}
+	return claimed, err
 }
 
 // Start implements Leases.
@@ -241,17 +322,57 @@ func (r *Redis) Release(ctx context.Context, h Hold, why Reason) error {
 	if why.opensWindow() {
 		window = (&Lease{}).window(why).Milliseconds()
 	}
+	r.held.drop(h)
 	_, err := r.run(ctx, releaseScript, PartitionOf(h.Room), h.Room, fence(h), string(why), window)
 	return err
 }
 
-// write runs a script on behalf of a lease's holder and returns the lease as it is then.
-func (r *Redis) write(ctx context.Context, s *redisconn.Script, h Hold, args ...any) (Lease, error) {
-	answer, err := r.run(ctx, s, PartitionOf(h.Room), append([]any{h.Room, fence(h)}, args...)...)
-	if err != nil {
-		return Lease{}, err
+// HandOver implements Leases. All go to Redis in one round trip.
+func (r *Redis) HandOver(ctx context.Context, handed []Handover) error {
+	args := make(map[int][]any)
+	for _, h := range handed {
+		r.held.handOver(h)
+		p := PartitionOf(h.Room)
+		args[p] = append(args[p], h.Room, fence(h.Hold), h.Wait.Milliseconds())
 	}
-	return leaseOf(answer[0].Fields())
+	return r.runAll(ctx, handoverScript, args, func([]redisconn.Reply) error { return nil })
+}
+
+// runAll runs a script on several partitions in one round trip, and again on those that had to be put back first.
+func (r *Redis) runAll(ctx context.Context, s *redisconn.Script, args map[int][]any, take func([]redisconn.Reply) error) error {
+	partitions := slices.Sorted(maps.Keys(args))
+	calls := make([]redisconn.Call, len(partitions))
+	for i, p := range partitions {
+		calls[i] = r.call(p, args[p]...)
+	}
+	replies, err := r.cfg.Conn.RunAll(ctx, s, calls)
+	if err != nil {
+		return unavailable(err)
+	}
+	for i, reply := range replies {
+		answer := reply.List()
+		if status := answer[0].Text(); status == "ok" {
+			answer = answer[1:]
+		} else if answer, err = r.run(ctx, s, partitions[i], args[partitions[i]]...); err != nil {
+			return err
+		}
+		if err := take(answer); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// write runs a script on behalf of a lease's holder and returns the lease as it is then.
+func (r *Redis) write(ctx context.Context, s *redisconn.Script, h Hold, args ...any) (l Lease, err error) {
+	note := func(answer []redisconn.Reply) (err error) {
+		if l, err = leaseOf(answer[0].Fields()); err == nil && l.Node == r.cfg.Node {
+			r.held.note(l)
+		}
+		return err
+	}
+	_, err = r.runNoting(ctx, s, PartitionOf(h.Room), note, append([]any{h.Room, fence(h)}, args...)...)
+	return l, err
 }
 
 func fence(h Hold) string { return strconv.FormatInt(int64(h.Fence), 10) }
@@ -270,39 +391,74 @@ func (r *Redis) Get(ctx context.Context, room string) (Lease, error) {
 
 // Beat implements Leases. All beats go to Redis in one round trip.
 func (r *Redis) Beat(ctx context.Context, holds []Hold) (replaced []Hold, err error) {
-	pairs := make(map[int][]any)
+	args := make(map[int][]any)
 	for _, h := range holds {
 		p := PartitionOf(h.Room)
-		pairs[p] = append(pairs[p], h.Room, fence(h))
+		if args[p] == nil {
+			args[p] = []any{r.lasts}
+		}
+		args[p] = append(args[p], h.Room, fence(h))
 	}
-	calls := make([]redisconn.Call, 0, len(pairs))
-	for p, beaten := range pairs {
-		calls = append(calls, r.call(p, append([]any{r.lasts}, beaten...)...))
-	}
-	replies, err := r.cfg.Conn.RunAll(ctx, beatScript, calls)
-	if err != nil {
-		return nil, unavailable(err)
-	}
-	for _, reply := range replies {
-		pairs := reply.List()[1].Texts()
+	err = r.runAll(ctx, beatScript, args, func(answer []redisconn.Reply) error {
+		pairs := answer[0].Texts()
 		for i := 0; i+1 < len(pairs); i += 2 {
 			n, err := strconv.ParseInt(pairs[i+1], 10, 64)
 			if err != nil {
-				return nil, fmt.Errorf("presence: fence %q of room %q: %w", pairs[i+1], pairs[i], err)
+				return fmt.Errorf("presence: fence %q of room %q: %w", pairs[i+1], pairs[i], err)
 			}
 			replaced = append(replaced, Hold{Room: pairs[i], Fence: Fence(n)})
 		}
-	}
-	return replaced, nil
+		return nil
+	})
+	return replaced, err
 }
 
 // Sweep implements Store.
 func (r *Redis) Sweep(ctx context.Context, partition int, lag time.Duration) (int, error) {
-	answer, err := r.run(ctx, sweepScript, partition, lag.Milliseconds(), sweptAtOnce)
+	part := &r.parts[partition]
+	args := []any{lag.Milliseconds(), sweptAtOnce, NodeLostWindow.Milliseconds(), DefaultWindow.Milliseconds()}
+	var dead []string
+	if r.cfg.Nodes != nil {
+		dead = part.untold(r.cfg.Nodes.Dead())
+	}
+	for _, life := range dead {
+		args = append(args, life)
+	}
+	answer, err := r.run(ctx, sweepScript, partition, args...)
 	if err != nil {
 		return 0, err
 	}
+	if more := answer[1].Int() == 1; !more {
+		part.tell(dead)
+	}
 	return int(answer[0].Int()), nil
+}
+
+// untold returns those of whom the partition may not know.
+func (p *redisPartition) untold(dead []string) []string {
+	p.toldMu.Lock()
+	defer p.toldMu.Unlock()
+	var untold []string
+	for _, life := range dead {
+		if !p.told[life] {
+			untold = append(untold, life)
+		}
+	}
+	return untold
+}
+
+func (p *redisPartition) tell(dead []string) {
+	p.toldMu.Lock()
+	defer p.toldMu.Unlock()
+	for _, life := range dead {
+		p.told[life] = true
+	}
+}
+
+func (p *redisPartition) forgetTold() {
+	p.toldMu.Lock()
+	defer p.toldMu.Unlock()
+	clear(p.told)
 }
 
 // Load implements Log.
@@ -329,6 +485,7 @@ func (r *Redis) Load(ctx context.Context, partition int) ([]Lease, uint64, error
 // Read implements Log.
 func (r *Redis) Read(ctx context.Context, partition int, after uint64, max int) ([]Transition, error) {
 	first := strconv.FormatUint(after+1, 10) + "-0"
+	// What the log no longer has, another epoch may have lost: Load finds out.
 	entries, err := r.cfg.Conn.Client().XRangeN(ctx, r.parts[partition].log, first, "+", int64(max)).Result()
 	if err != nil && !errors.Is(err, redis.Nil) {
 		return nil, unavailable(err)
@@ -339,10 +496,17 @@ func (r *Redis) Read(ctx context.Context, partition int, after uint64, max int) 
 			return nil, err
 		}
 	}
-	if len(made) > 0 && made[0].Seq != after+1 {
-		return nil, ErrTrimmed
+	for i, t := range made {
+		switch {
+		case i == 0:
+			if t.Seq != after+1 || t.Kind == epochBegan {
+				err = ErrTrimmed
+			}
+		case t.Kind == epochBegan, t.Seq != made[i-1].Seq+1:
+			return made[:i], nil // what follows comes with the next call, which begins with a gap
+		}
 	}
-	return made, nil
+	return made, err
 }
 
 // Acked implements Log.

@@ -43,7 +43,7 @@ func leaseOf(fields map[string]string) (Lease, error) {
 	d := decoder{fields: fields}
 	l := Lease{
 		Room: fields["room"], State: State(fields["state"]),
-		Connection: fields["connection"], Node: fields["node"], Fence: Fence(d.int("fence")),
+		Holder: d.holder(), Handed: fields["handed"] != "", Window: d.window(),
 		Until: Millis(d.int("ends")), Reason: Reason(fields["reason"]), LastSeen: Millis(d.int("seen")),
 	}
 	d.json("user", &l.User)
@@ -55,11 +55,19 @@ func leaseOf(fields map[string]string) (Lease, error) {
 		d.json("tags", &b.Tags)
 		l.Broadcast = b
 	}
-	if fields["window"] != "" {
-		window := time.Duration(d.int("window")) * time.Millisecond
-		l.Window = &window
-	}
 	return l, d.err
+}
+
+func (d *decoder) holder() Holder {
+	return Holder{Connection: d.fields["connection"], Node: d.fields["node"], Life: d.fields["life"], Fence: Fence(d.int("fence"))}
+}
+
+func (d *decoder) window() *time.Duration {
+	if d.fields["window"] == "" {
+		return nil
+	}
+	window := time.Duration(d.int("window")) * time.Millisecond
+	return &window
 }
 
 // transitionOf reads an entry of the log.
@@ -76,7 +84,7 @@ func transitionOf(entry redis.XMessage) (Transition, error) {
 	d := decoder{fields: fields}
 	t := Transition{
 		Seq: seq, Room: fields["room"], Kind: Kind(fields["kind"]), At: Millis(d.int("at")),
-		Reason: Reason(fields["reason"]), Until: Millis(d.int("until")),
+		Reason: Reason(fields["reason"]), Until: Millis(d.int("until")), Holder: d.holder(), Window: d.window(),
 	}
 	d.json("user", &t.User)
 	d.json("broadcast", &t.Broadcast)

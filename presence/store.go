@@ -11,6 +11,7 @@ type Claim struct {
 	User       User
 	Connection string
 	Node       string
+	Life       string // the node's, see Nodes; empty for one that runs alone
 }
 
 // Claimed is the answer to a Claim.
@@ -26,6 +27,13 @@ type Claimed struct {
 type Hold struct {
 	Room  string
 	Fence Fence
+}
+
+// Handover is a lease that is handed over, and how long it then waits for its
+// next claim.
+type Handover struct {
+	Hold
+	Wait time.Duration
 }
 
 // Start is what live.start asks for. A nil Window means the defaults.
@@ -64,6 +72,11 @@ type Leases interface {
 	// if the reason allows it, and ends otherwise. A fence that is not the
 	// holder's gets ErrFenced: the lease is somebody else's by now.
 	Release(context.Context, Hold, Reason) error
+	// HandOver is for holders whose node is about to go. Their leases stay as
+	// they are, even if they are released for a reason that opens a window, until
+	// the next claim, which is no transition. Whoever has not come when the wait
+	// is over is released for ReasonDrain. Holds that are void are passed over.
+	HandOver(context.Context, []Handover) error
 	// Get returns the room's lease as it stands, offline if nobody holds it.
 	Get(ctx context.Context, room string) (Lease, error)
 	// Beat notes that the holders were heard from. Holds whose lease somebody
@@ -78,11 +91,11 @@ type Log interface {
 	// Load returns all leases of the partition that are not offline, and the
 	// position of the last transition that they reflect, in one step.
 	Load(ctx context.Context, partition int) ([]Lease, uint64, error)
-	// Read returns at most max transitions after the position, oldest first,
-	// or ErrTrimmed if some of those are gone.
+	// Read returns at most max transitions after the position, oldest first. If
+	// some of those are gone, it returns what follows them, and ErrTrimmed.
 	Read(ctx context.Context, partition int, after uint64, max int) ([]Transition, error)
 	// Acked returns the position up to which a durable follower has finished,
-	// on whatever node it ran; one that is new begins with what comes next.
+	// on whatever node it ran; one that is new begins with the oldest that is kept.
 	Acked(ctx context.Context, follower string, partition int) (uint64, error)
 	// Ack tells that a durable follower has finished with everything up to the
 	// position: the log is kept until all of them have.
@@ -96,8 +109,10 @@ type Log interface {
 type Store interface {
 	Leases
 	Log
-	// Sweep ends the broadcasts of a partition whose window has passed, and
-	// says how many. Its clock is the partition's own: see Sweeper. It does
-	// nothing if the partition was swept less than lag ago, by whichever node.
+	// Sweep lets go of the leases of a partition that dead nodes held, ends the
+	// broadcasts whose window has passed and the handovers whose wait is over,
+	// and says how many it changed. Its clock is the partition's own: see
+	// Sweeper. It does nothing if the partition was swept less than lag ago, by
+	// whichever node.
 	Sweep(ctx context.Context, partition int, lag time.Duration) (int, error)
 }

@@ -108,6 +108,9 @@ func (c *client) decode(message []byte) any {
 	}
 }
 
+// Reconnect is noted as the reason.
+func (c *client) Reconnect(_ time.Duration, why presence.Reason) { c.note(why) }
+
 func (c *client) Cut(why Cut) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

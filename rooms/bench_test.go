@@ -16,11 +16,12 @@ type mute struct {
 	sent int
 }
 
-func (m *mute) Connection() string  { return m.id }
-func (m *mute) User() presence.User { return bob }
-func (m *mute) Send(b []byte)       { m.sent += len(b) }
-func (m *mute) Joined(Joined)       {}
-func (m *mute) Cut(Cut)             {}
+func (m *mute) Connection() string                     { return m.id }
+func (m *mute) User() presence.User                    { return bob }
+func (m *mute) Send(b []byte)                          { m.sent += len(b) }
+func (m *mute) Joined(Joined)                          {}
+func (m *mute) Cut(Cut)                                {}
+func (*mute) Reconnect(time.Duration, presence.Reason) {}
 
 func crowd(t testing.TB, n int) (*house, []*mute) {
 	h := open(t)

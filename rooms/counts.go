@@ -270,7 +270,7 @@ func (c *counts) nodesChanged(ctx context.Context, change presence.NodesChange) 
 		c.tellLocked(room)
 	}
 	c.mu.Unlock()
-	for _, node := range change.Lapsed {
+	for _, node := range change.Died {
 		c.clear(ctx, node)
 	}
 }

@@ -12,13 +12,19 @@ import (
 	"github.com/tallylight/tallylight/presence"
 )
 
-// Config is what a Hub is made of. All fields are required.
+// Config is what a Hub is made of.
 type Config struct {
-	Node      string // this node's id, new at every start
-	Store     presence.Store
-	Relay     Relay
-	Directory *presence.Directory
-	Logger    *slog.Logger
+	Node      string              // this node's id, new at every start; required
+	Store     presence.Store      // required
+	Relay     Relay               // required
+	Directory *presence.Directory // required
+	Logger    *slog.Logger        // required
+	// Stale reports whether the store can't be reached, so that rooms may be
+	// behind; nil: never. It must not block.
+	Stale func() bool
+	// Drain begins to send everybody away when a command says so; nil: nothing
+	// does. It must not block.
+	Drain func()
 }
 
 // Hub is a node's part in all rooms: it knows the sessions of this node and
@@ -104,6 +110,12 @@ func (h *Hub) Command(c Command) {
 	if c.Node != "" && c.Node != h.cfg.Node {
 		return
 	}
+	if c.Drain {
+		if h.cfg.Drain != nil {
+			h.cfg.Drain()
+		}
+		return
+	}
 	h.mu.Lock()
 	s := h.sessions[c.Connection]
 	h.mu.Unlock()
@@ -132,7 +144,7 @@ func (h *Hub) Join(ctx context.Context, s Session, j Join) error {
 			return err
 		}
 	}
-	if !r.enrol(m, j) {
+	if !r.enrol(m, j, h.cfg.Stale != nil && h.cfg.Stale()) {
 		h.release(r) // a member already has its reference
 	}
 	h.recount(j.Room)
@@ -169,7 +181,7 @@ func (h *Hub) newMember(ctx context.Context, s Session, j Join, r *room) (*membe
 // to the command.
 func (h *Hub) cutReplaced(ctx context.Context, c presence.Claimed) {
 	err := h.cfg.Relay.Command(ctx, Command{Node: c.ReplacedNode, Connection: c.Replaced, Cut: CutReplaced})
-	if err != nil {
+	if err != nil && !errors.Is(err, ErrNodeGone) {
 		h.cfg.Logger.Warn("rooms: the replaced connection was not told", "connection", c.Replaced, "error", err)
 	}
 }

@@ -44,9 +44,9 @@ var (
 )
 
 var (
-	publishScript = redisconn.NewScript(roomLua, publishLua)
-	applyScript   = redisconn.NewScript(roomLua, applyLua)
-	readScript    = redisconn.NewScript(roomLua, readLua)
+	publishScript = presence.PartitionScript(roomLua, publishLua)
+	applyScript   = presence.PartitionScript(roomLua, applyLua)
+	readScript    = presence.PartitionScript(roomLua, readLua)
 	viewersScript = redisconn.NewScript(viewersLua)
 	clearScript   = redisconn.NewScript(clearLua)
 )
@@ -63,6 +63,7 @@ const (
 type RedisConfig struct {
 	Conn   *redisconn.Conn
 	Node   string          // this node's id
+	Store  *presence.Redis // where the transitions come from; it keeps them for PresenceFollower
 	Nodes  *presence.Nodes // which nodes' viewers count
 	Logger *slog.Logger
 }
@@ -95,8 +96,7 @@ type relayPartition struct {
 	transition []string // KEYS of apply.lua
 }
 
-// NewRedis returns the relay of one node; Run must run. The store that the transitions come from must keep them for
-// PresenceFollower. It adds itself to the watchers of cfg.Nodes.
+// NewRedis returns the relay of one node; Run must run. It adds itself to the watchers of cfg.Nodes.
 func NewRedis(cfg RedisConfig) *Redis {
 	r := &Redis{cfg: cfg, listener: cfg.Conn.Listener(cfg.Node + "-rooms"), feeds: make(map[string]*feed)}
 	r.life, r.cancel = context.WithCancel(context.Background())
@@ -138,14 +138,22 @@ func (r *Redis) Run(ctx context.Context) {
 // Check returns an error while what others publish does not arrive. It does not block.
 func (r *Redis) Check() error { return r.listener.Check() }
 
-// run runs a script that begins with room.lua.
-func (r *Redis) run(ctx context.Context, s *redisconn.Script, partition int, keys []string, args ...any) (redisconn.Reply, error) {
-	args = append([]any{r.parts[partition].base, newEpoch(), LogEvents, LogAge.Milliseconds(), roomIdle.Milliseconds()}, args...)
-	reply, err := r.cfg.Conn.Run(ctx, s, keys, args...)
-	if err != nil {
-		return reply, unavailable(err)
-	}
-	return reply, nil
+// run runs a script that begins with room.lua, and returns what follows the "ok" of its answer.
+func (r *Redis) run(ctx context.Context, s *redisconn.Script, partition int, keys []string, args ...any) (answer []redisconn.Reply, err error) {
+	err = r.cfg.Store.InEpoch(ctx, partition, func(epoch string) (string, error) {
+		all := append([]any{r.parts[partition].base, epoch, newEpoch(), LogEvents, LogAge.Milliseconds(), roomIdle.Milliseconds()}, args...)
+		reply, err := r.cfg.Conn.Run(ctx, s, keys, all...)
+		if err != nil {
+			return "", unavailable(err)
+		}
+		list := reply.List()
+		answer = list[1:]
+		if list[0].Text() == "reused" {
+			return "", ErrKeyReused
+		}
+		return list[0].Text(), nil
+	})
+	return answer, err
 }
 
 func unavailable(err error) error { return fmt.Errorf("%w: redis: %w", presence.ErrUnavailable, err) }
@@ -161,26 +169,22 @@ func (r *Redis) Publish(ctx context.Context, p Publication) (Position, error) {
 		digest = hex.EncodeToString(hash[:])
 	}
 	partition := presence.PartitionOf(p.Room)
-	reply, err := r.run(ctx, publishScript, partition, r.parts[partition].routing,
+	answer, err := r.run(ctx, publishScript, partition, r.parts[partition].routing,
 		p.Room, p.Name, from, p.Data, p.Key, digest, KeyAge.Milliseconds(), maxKeys)
 	if err != nil {
 		return Position{}, err
 	}
-	answer := reply.Texts()
-	if answer[0] == "reused" {
-		return Position{}, ErrKeyReused
-	}
-	return positionOf(answer[1], answer[2])
+	return positionOf(answer[0].Text(), answer[1].Text())
 }
 
 // Apply implements Relay.
 func (r *Redis) Apply(ctx context.Context, partition int) error {
 	for {
-		reply, err := r.run(ctx, applyScript, partition, r.parts[partition].transition, PresenceFollower, LogEvents)
+		answer, err := r.run(ctx, applyScript, partition, r.parts[partition].transition, PresenceFollower, LogEvents)
 		if err != nil {
 			return err
 		}
-		if reply.Int() < LogEvents {
+		if answer[0].Int() < LogEvents {
 			return nil
 		}
 	}
@@ -241,8 +245,12 @@ func (r *Redis) Command(ctx context.Context, c Command) error {
 	if c.Node != "" {
 		channel = r.inbox(c.Node)
 	}
-	if err := r.cfg.Conn.Client().SPublish(ctx, channel, wire.JSON(c)).Err(); err != nil {
+	heard, err := r.cfg.Conn.Client().SPublish(ctx, channel, wire.JSON(c)).Result()
+	if err != nil {
 		return unavailable(err)
+	}
+	if heard == 0 && c.Node != "" {
+		return ErrNodeGone
 	}
 	return nil
 }

@@ -259,7 +259,7 @@ func killed(t *testing.T, dead, other *redisNode) {
 	dead.relay.counts.mu.Unlock()
 	dead.stop()
 	key := other.relay.cfg.Conn.Base("nodes") + "leases"
-	if err := other.relay.cfg.Conn.Client().ZAdd(t.Context(), key, lapsed(dead.relay.cfg.Node)).Err(); err != nil {
+	if err := other.relay.cfg.Conn.Client().ZAdd(t.Context(), key, lapsed(dead.relay.cfg.Node+"~1")).Err(); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -37,12 +37,13 @@ func openRedis(t *testing.T, prefix, node string, sink Sink) *redisNode {
 
 func openConn(t *testing.T, conn *redisconn.Conn, node string, sink Sink) *redisNode {
 	t.Helper()
-	store, err := presence.NewRedis(t.Context(), presence.RedisConfig{Conn: conn, Node: node, Logger: quiet, Heartbeat: time.Minute}, PresenceFollower)
+	n := &redisNode{nodes: presence.NewNodes(conn, node, quiet)}
+	var err error
+	n.store, err = presence.NewRedis(t.Context(), presence.RedisConfig{Conn: conn, Node: node, Nodes: n.nodes, Logger: quiet, Heartbeat: time.Minute}, PresenceFollower)
 	if err != nil {
 		t.Fatal(err)
 	}
-	n := &redisNode{store: store, nodes: presence.NewNodes(conn, node, quiet)}
-	n.relay = NewRedis(RedisConfig{Conn: conn, Node: node, Nodes: n.nodes, Logger: quiet})
+	n.relay = NewRedis(RedisConfig{Conn: conn, Node: node, Store: n.store, Nodes: n.nodes, Logger: quiet})
 	n.relay.Attach(sink)
 	n.run(t)
 	return n

@@ -67,5 +67,6 @@ type Relay interface {
 	// ReportViewers says how many viewers of the room are on this node.
 	ReportViewers(ctx context.Context, room string, viewers int) error
 	// Command carries a command to the node, or nodes, that it is for.
+	// ErrNodeGone if it names a node that is not there.
 	Command(context.Context, Command) error
 }

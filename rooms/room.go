@@ -61,7 +61,7 @@ func (r *room) sendLocked(message []byte) {
 
 // enrol makes the session a member and queues its snapshot, in one step: what
 // is delivered from here on comes after the snapshot's position.
-func (r *room) enrol(m *member, j Join) (first bool) {
+func (r *room) enrol(m *member, j Join, stale bool) (first bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	_, again := r.members[m.session.Connection()]
@@ -69,7 +69,9 @@ func (r *room) enrol(m *member, j Join) (first bool) {
 	if !again {
 		r.viewers.add(m.role, 1)
 	}
-	m.session.Joined(r.snapshotLocked(m.role, j, time.Now()))
+	joined := r.snapshotLocked(m.role, j, time.Now())
+	joined.Stale = stale
+	m.session.Joined(joined)
 	return !again
 }
 

@@ -83,19 +83,25 @@ type Event struct {
 // there are. It must not be modified.
 func (e *Event) Message() []byte { return e.message }
 
-// Command reaches sessions wherever they are connected.
+// Command reaches sessions, or nodes, wherever they are.
 type Command struct {
-	Node       string // which node's session; empty: all nodes
+	Node       string // which node; empty: all nodes
 	Connection string // which connection
 	Cut        Cut
+	Drain      bool // the node itself is to send everybody away
 }
 
 // Cut says why a session is ended from outside. The front door turns it into a
 // close code.
 type Cut string
 
-// CutReplaced: a newer connection of the same streamer holds the room.
-const CutReplaced Cut = "replaced"
+const (
+	// CutReplaced: a newer connection of the same streamer holds the room.
+	CutReplaced Cut = "replaced"
+	// CutLost: the room's lease ended without the connection's knowing, while its
+	// node was cut off. Its client must come back and see how things stand.
+	CutLost Cut = "lost"
+)
 
 // Errors that tell a front door what to answer.
 var (
@@ -103,6 +109,8 @@ var (
 	ErrNotJoined = errors.New("the connection has not joined this room")
 	// ErrRole: the connection is a member in another role.
 	ErrRole = errors.New("the connection joined this room in another role")
+	// ErrNodeGone: no node of that name hears commands.
+	ErrNodeGone = errors.New("there is no such node")
 	// ErrKeyReused: the idempotency key was used for another publication.
 	ErrKeyReused = errors.New("the idempotency key was used for another event")
 )

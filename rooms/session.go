@@ -1,6 +1,8 @@
 package rooms
 
 import (
+	"time"
+
 	"github.com/tallylight/tallylight/auth"
 	"github.com/tallylight/tallylight/presence"
 )
@@ -18,6 +20,9 @@ type Session interface {
 	// Joined queues the answer to a join, or a fresh snapshot for a member
 	// whose replica had a gap that could not be filled.
 	Joined(Joined)
+	// Reconnect asks the client to come back after a delay, to any node. The
+	// connection itself stays.
+	Reconnect(after time.Duration, why presence.Reason)
 	// Cut ends the connection for the given reason.
 	Cut(Cut)
 }
@@ -46,6 +51,8 @@ type Joined struct {
 	Chat        []*Event
 	Streamer    presence.View
 	Connections int // viewers, this connection included if it is one
+	// Stale: the store can't be reached, and all this may be out of date.
+	Stale bool
 }
 
 // member is a session in a room. It is immutable.

@@ -37,6 +37,7 @@ type tap struct {
 	behind  bool     // the log must be read before any message counts
 	reading bool     // a goroutine does, and will look at behind again
 	closed  bool
+	hurry   chan struct{} // holds one element when there is reason to ask again at once; never closed
 	// waiting are closed once the log has been read that is now still to be read, served once the present reading is
 	// done.
 	waiting, served []chan struct{}
@@ -45,7 +46,7 @@ type tap struct {
 // enlist begins to feed a receiver. What it returns is closed once the receiver has its first snapshot.
 func (r *Redis) enlist(room string, recv Receiver) <-chan struct{} {
 	begun := make(chan struct{})
-	t := &tap{relay: r, room: room, recv: recv, waiting: []chan struct{}{begun}}
+	t := &tap{relay: r, room: room, recv: recv, hurry: make(chan struct{}, 1), waiting: []chan struct{}{begun}}
 	r.mu.Lock()
 	f := r.feeds[room]
 	if f == nil {
@@ -93,8 +94,24 @@ func (r *Redis) sayChannel(room string) string {
 // subscribed is told by the listener: from now on messages come, and what was published before may have been missed.
 func (r *Redis) subscribed(room string) {
 	for _, t := range r.tapsOf(room, true) {
-		t.readOn()
+		t.readNow()
 	}
+}
+
+// Resync has the receivers of a partition read anew, after what Redis had lost of it was put back. It does not block.
+func (r *Redis) Resync(partition int) {
+	r.mu.Lock()
+	var taps []*tap
+	for room, f := range r.feeds {
+		if presence.PartitionOf(room) == partition {
+			taps = append(taps, f.taps...)
+		}
+	}
+	r.mu.Unlock()
+	for _, t := range taps {
+		t.readNow()
+	}
+	r.counts.mustLoad(partition)
 }
 
 // heard takes an event from the listener.
@@ -155,6 +172,15 @@ func (t *tap) readOn() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.readOnLocked()
+}
+
+// readNow is readOn when Redis is known to answer again: who waits before asking once more does so no longer.
+func (t *tap) readNow() {
+	t.readOn()
+	select {
+	case t.hurry <- struct{}{}:
+	default:
+	}
 }
 
 // readOnLocked has the log read; it does not wait.
@@ -232,6 +258,7 @@ func (t *tap) read() {
 		t.again()
 		select {
 		case <-t.relay.life.Done():
+		case <-t.hurry:
 		case <-time.After(wait/2 + rand.N(wait)):
 		}
 		wait = min(2*wait, readAgainMost)
@@ -287,11 +314,10 @@ func follows(s Snapshot, from Position) bool {
 // read returns the room as it stands, with the events after a position if they are of the same epoch.
 func (r *Redis) read(ctx context.Context, room string, from Position) (Snapshot, error) {
 	partition := presence.PartitionOf(room)
-	reply, err := r.run(ctx, readScript, partition, r.parts[partition].routing, room, from.Epoch, from.Offset)
+	answer, err := r.run(ctx, readScript, partition, r.parts[partition].routing, room, from.Epoch, from.Offset)
 	if err != nil {
 		return Snapshot{}, err
 	}
-	answer := reply.List()
 	snap := Snapshot{}
 	if snap.Position, err = positionOf(answer[0].Text(), answer[1].Text()); err != nil {
 		return snap, err

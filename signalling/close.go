@@ -40,12 +40,13 @@ var (
 	causeNoHello      = cause{code: 4404, reason: "no hello in time", release: presence.ReasonConnectionLost, comeBack: comeBackAtOnce}
 	causeSilent       = cause{code: 4408, reason: "heartbeat missed", release: presence.ReasonConnectionLost, comeBack: comeBackAtOnce, unread: true}
 	causeReplaced     = cause{code: 4409, reason: "replaced by a newer connection", release: presence.ReasonConnectionLost, comeBack: stayAway}
+	causeLost         = cause{code: websocket.StatusServiceRestart, reason: "service restart: you were taken for gone", release: presence.ReasonConnectionLost, comeBack: comeBackAtOnce}
 	causeTooSlow      = cause{code: 4410, reason: "too slow: messages were waiting to be read", release: presence.ReasonConnectionLost, comeBack: comeBackAtOnce, unread: true}
 	causeExpired      = cause{code: 4419, reason: "token expired", release: presence.ReasonConnectionLost, comeBack: comeBackNewToken}
 	causeTooMany      = cause{code: 4429, reason: "too many requests", release: presence.ReasonConnectionLost, comeBack: comeBackAtOnce}
 )
 
-// causes are those that a client can be told of.
+// causes are those that a client can be told of, one of each code.
 var causes = []cause{
 	causeStopped, causeTooBig, causeRestart, causeProtocol, causeUnauthorized, causeNoHello, causeSilent,
 	causeReplaced, causeTooSlow, causeExpired, causeTooMany,
@@ -63,6 +64,8 @@ func causeOf(c rooms.Cut) cause {
 	switch c {
 	case rooms.CutReplaced:
 		return causeReplaced
+	case rooms.CutLost:
+		return causeLost
 	default:
 		return causeStopped
 	}

@@ -132,9 +132,9 @@ type (
 	}
 	// Reconnect asks the client to come back to another node.
 	Reconnect struct {
-		Type    string `json:"type"`
-		AfterMS int64  `json:"after_ms"`
-		Reason  string `json:"reason"`
+		Type    string          `json:"type"`
+		AfterMS int64           `json:"after_ms"`
+		Reason  presence.Reason `json:"reason"`
 	}
 	// OK says that a message was carried out.
 	OK struct {

@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"encoding/json"
-	mathrand "math/rand/v2"
 	"net/http"
 	"net/url"
 	"slices"
@@ -29,6 +28,7 @@ type Server struct {
 	sessions sync.WaitGroup
 	pings    sync.WaitGroup // under way; only Run adds to it
 	draining atomic.Bool
+	leaving  sync.Once // everybody was told to
 
 	mu   sync.Mutex
 	open map[*session]struct{}
@@ -178,64 +178,6 @@ func (s *Server) all() []*session {
 		sessions = append(sessions, session)
 	}
 	return sessions
-}
-
-// closeLead is how long after its own delay a client that was asked to
-// reconnect still has its old socket.
-const closeLead = 2 * time.Second
-
-// Drain refuses newcomers and sends everybody away within the given time, each
-// after a delay of its own so that they do not arrive elsewhere all at once.
-// It returns when every session has ended; if the context ends first, the rest
-// are closed at once.
-func (s *Server) Drain(ctx context.Context, within time.Duration) {
-	s.mu.Lock()
-	s.draining.Store(true)
-	s.mu.Unlock()
-	var leaving sync.WaitGroup
-	for _, session := range s.all() {
-		delay := time.Duration(0)
-		if spread := within - closeLead; spread > 0 {
-			delay = mathrand.N(spread)
-		}
-		session.sendMessage(Reconnect{Type: "reconnect", AfterMS: delay.Milliseconds(), Reason: "drain"})
-		leaving.Go(func() { session.leaveAfter(ctx, min(delay+closeLead, within)) })
-	}
-	leaving.Wait()
-	s.waitOrAbort(ctx)
-}
-
-// farewell is how long, when it must be quick, peers get to read why their
-// connection is closed.
-const farewell = 500 * time.Millisecond
-
-// waitOrAbort waits until all sessions have ended. Once the context has, they
-// get little time for that.
-func (s *Server) waitOrAbort(ctx context.Context) {
-	gone := make(chan struct{})
-	go func() { s.sessions.Wait(); close(gone) }()
-	select {
-	case <-gone:
-		return
-	case <-ctx.Done():
-	}
-	select {
-	case <-gone:
-	case <-time.After(farewell):
-		for _, session := range s.all() {
-			_ = session.conn.CloseNow()
-		}
-		<-gone
-	}
-}
-
-func (s *session) leaveAfter(ctx context.Context, delay time.Duration) {
-	select {
-	case <-time.After(delay):
-		s.end(causeRestart)
-	case <-ctx.Done():
-		s.end(causeStopped)
-	}
 }
 
 // problem is an RFC 9457 problem document: why a handshake was refused.

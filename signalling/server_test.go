@@ -83,15 +83,22 @@ func TestDrainHalted(t *testing.T) {
 	})
 }
 
-// While a node drains, a close is a handover, not an end by the streamer.
-func TestDrainKeepsTheBroadcast(t *testing.T) {
+// While a node drains, a close is a handover and no transition: the broadcast
+// goes on, for the streamer to come back to anywhere. If nobody does, everybody
+// is told at last.
+func TestDrainHandsOver(t *testing.T) {
 	onNode(t, nil, func(t *testing.T, n *node) {
 		alice := n.connect("alice")
-		alice.golive()
+		broadcast := alice.golive().ID
 		n.server.Drain(background, 3*time.Second)
 		l, err := n.store.Get(background, "alice")
-		if err != nil || l.State != presence.StateReconnecting || l.Reason != presence.ReasonDrain {
+		if err != nil || l.State != presence.StateLive || l.Broadcast.ID != broadcast || !l.Handed {
 			t.Errorf("after the drain the lease is %+v, %v", l, err)
+		}
+		time.Sleep(handoverLead + closeLead)
+		l, err = n.store.Get(background, "alice")
+		if err != nil || l.State != presence.StateReconnecting || l.Reason != presence.ReasonDrain {
+			t.Errorf("when nobody has come, the lease is %+v, %v", l, err)
 		}
 	})
 }

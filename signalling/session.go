@@ -240,6 +240,7 @@ func (s *session) Joined(j rooms.Joined) {
 		Chat:      encoded(j.Chat),
 		Streamer:  j.Streamer,
 		Viewers:   Connections{j.Connections},
+		Stale:     j.Stale,
 	})
 }
 
@@ -249,6 +250,11 @@ func encoded(events []*rooms.Event) []json.RawMessage {
 		messages[i] = e.Message()
 	}
 	return messages
+}
+
+// Reconnect implements rooms.Session.
+func (s *session) Reconnect(after time.Duration, why presence.Reason) {
+	s.sendMessage(Reconnect{Type: "reconnect", AfterMS: after.Milliseconds(), Reason: why})
 }
 
 // Cut implements rooms.Session.

@@ -40,11 +40,12 @@ func TestRoom(t *testing.T) {
 // member is a session that listens to nothing.
 type member struct{ name string }
 
-func (m member) Connection() string  { return "n1-" + m.name }
-func (m member) User() presence.User { return presence.User{ID: m.name} }
-func (member) Send([]byte)           {}
-func (member) Joined(rooms.Joined)   {}
-func (member) Cut(rooms.Cut)         {}
+func (m member) Connection() string                     { return "n1-" + m.name }
+func (m member) User() presence.User                    { return presence.User{ID: m.name} }
+func (member) Send([]byte)                              {}
+func (member) Joined(rooms.Joined)                      {}
+func (member) Cut(rooms.Cut)                            {}
+func (member) Reconnect(time.Duration, presence.Reason) {}
 
 // A room without a streamer has viewers as well; the directory knows nothing
 // of them.

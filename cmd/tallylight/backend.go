@@ -15,6 +15,10 @@ import (
 type backend struct {
 	store presence.Store
 	relay rooms.Relay
+	// connect ties it to the rest of the node, before anything runs.
+	connect func(*presence.Directory, *rooms.Hub)
+	// stale reports whether what others do is not heard of; nil: never.
+	stale func() bool
 	// rank says which partitions this node sweeps; nil: all.
 	rank func(partition int) int
 	// log runs as long as anybody follows the log, work as long as there are sessions.
@@ -35,16 +39,21 @@ func openBackend(ctx context.Context, cfg serveCmd, node string, logger *slog.Lo
 	if err != nil {
 		return nil, fmt.Errorf("--redis %w", err)
 	}
-	store, err := presence.NewRedis(ctx, presence.RedisConfig{Conn: conn, Node: node, Logger: logger, Heartbeat: cfg.HeartbeatInterval},
+	nodes := presence.NewNodes(conn, node, logger)
+	store, err := presence.NewRedis(ctx, presence.RedisConfig{Conn: conn, Node: node, Nodes: nodes, Logger: logger, Heartbeat: cfg.HeartbeatInterval},
 		rooms.PresenceFollower, presence.RecordFollower)
 	if err != nil {
 		_ = conn.Close() // the first error says more
 		return nil, fmt.Errorf("--redis: %w", err)
 	}
-	nodes := presence.NewNodes(conn, node, logger)
-	relay := rooms.NewRedis(rooms.RedisConfig{Conn: conn, Node: node, Nodes: nodes, Logger: logger})
+	relay := rooms.NewRedis(rooms.RedisConfig{Conn: conn, Node: node, Store: store, Nodes: nodes, Logger: logger})
 	return &backend{
 		store: store, relay: relay, rank: nodes.Rank,
+		connect: func(d *presence.Directory, h *rooms.Hub) {
+			store.OnRecovery(d.Knowledge, relay.Resync, h.Lost)
+			nodes.OnIsolated(h.Isolated)
+		},
+		stale:   func() bool { return nodes.Check() != nil || relay.Check() != nil },
 		log:     []func(context.Context){store.Run},
 		work:    []func(context.Context){relay.Run, nodes.Run},
 		checks:  map[string]func(context.Context) error{"redis": redisCheck(conn, store, relay)},
@@ -75,7 +84,8 @@ func alone() *backend {
 	relay := rooms.NewMemory(store)
 	return &backend{
 		store: store, relay: relay,
-		work: []func(context.Context){relay.Run},
+		connect: func(*presence.Directory, *rooms.Hub) {},
+		work:    []func(context.Context){relay.Run},
 		// Nobody else can keep the broadcasts of a node that runs alone.
 		drained: func() { store.EndAll(presence.ReasonDrain) },
 		close:   func() error { return nil },

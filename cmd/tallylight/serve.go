@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -46,7 +47,7 @@ func serve(life lifetime, cfg serveCmd, logger *slog.Logger, ready func(net.Addr
 	if err != nil {
 		return fmt.Errorf("--listen %s: %w", cfg.Listen, err)
 	}
-	n.start(listener)
+	n.start(listener, life.halt, cfg.Drain)
 	logger.Info("serving", "node", n.id, "address", listener.Addr().String())
 	ready(listener.Addr())
 	select {
@@ -67,6 +68,8 @@ type node struct {
 	recorder *presence.Follower
 	sockets  *signalling.Server
 	http     *http.Server
+	asked    chan struct{} // holds one element once a command asked for a drain
+	leave    sync.Once     // closes draining
 	draining chan struct{} // closed when the drain begins
 	failed   chan error    // what ended the HTTP server, unless we did
 
@@ -86,7 +89,7 @@ func newNode(ctx context.Context, cfg serveCmd, logger *slog.Logger) (*node, err
 	if err != nil {
 		return nil, err
 	}
-	n := &node{id: cfg.nodeID(), logger: logger, records: db, draining: make(chan struct{}), failed: make(chan error, 1)}
+	n := &node{id: cfg.nodeID(), logger: logger, records: db, failed: make(chan error, 1), asked: make(chan struct{}, 1), draining: make(chan struct{})}
 	if n.backend, err = openBackend(ctx, cfg, n.id, logger); err != nil {
 		return nil, errors.Join(err, db.close())
 	}
@@ -94,7 +97,11 @@ func newNode(ctx context.Context, cfg serveCmd, logger *slog.Logger) (*node, err
 	store := n.backend.store
 	n.directory = presence.NewDirectory(store, logger)
 	n.recorder = presence.NewRecorder(store, logger, db.records, n.directory.Peak)
-	n.hub = rooms.NewHub(rooms.Config{Node: n.id, Store: store, Relay: n.backend.relay, Directory: n.directory, Logger: logger})
+	n.hub = rooms.NewHub(rooms.Config{
+		Node: n.id, Store: store, Relay: n.backend.relay, Directory: n.directory, Logger: logger,
+		Stale: n.backend.stale, Drain: n.beginDrain,
+	})
+	n.backend.connect(n.directory, n.hub)
 	metrics.MustRegister(n.directory, n.hub)
 	n.sockets = signalling.NewServer(signalling.Config{
 		Node: n.id, Hub: n.hub, Verifier: verifier, Logger: logger, Metrics: metrics,
@@ -128,11 +135,18 @@ func newRegistry() *prometheus.Registry {
 	return registry
 }
 
-// start sets everything going.
-func (n *node) start(listener net.Listener) {
+// start sets everything going. halt and within are for a drain that a command
+// asks for.
+func (n *node) start(listener net.Listener, halt context.Context, within time.Duration) {
 	n.recording.begin(append(n.backend.log, n.directory.Run, n.recorder.Run)...)
 	sweeper := presence.Sweeper{Store: n.backend.store, Logger: n.logger, Rank: n.backend.rank}
-	n.work.begin(append(n.backend.work, n.hub.Run, n.sockets.Run, sweeper.Run, func(context.Context) {
+	n.work.begin(append(n.backend.work, n.hub.Run, n.sockets.Run, sweeper.Run, func(ctx context.Context) {
+		select {
+		case <-n.asked:
+			n.drain(halt, within)
+		case <-ctx.Done():
+		}
+	}, func(context.Context) {
 		if err := n.http.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 			n.failed <- err
 		}
@@ -142,14 +156,30 @@ func (n *node) start(listener net.Listener) {
 // stop sends the clients away within the given time, or at once when halt
 // ends, and writes the record of what was still live.
 func (n *node) stop(halt context.Context, within time.Duration) error {
-	n.logger.Info("draining; a second signal stops at once", "node", n.id, "within", within)
-	close(n.draining)
-	n.sockets.Drain(halt, within)
+	n.drain(halt, within)
 	n.backend.drained()
 	if halt.Err() != nil {
 		return errors.New("stopped by a second signal, before all clients had left")
 	}
 	return nil
+}
+
+// drain sends everybody away, once, and returns when they have gone. The node
+// goes on without them: it is for its operator to stop it.
+func (n *node) drain(halt context.Context, within time.Duration) {
+	n.leave.Do(func() {
+		n.logger.Info("draining; a second signal stops at once", "node", n.id, "within", within)
+		close(n.draining)
+	})
+	n.sockets.Drain(halt, within)
+}
+
+// beginDrain has the node drained; it does not wait.
+func (n *node) beginDrain() {
+	select {
+	case n.asked <- struct{}{}:
+	default: // asked already
+	}
 }
 
 // closeWithin bounds the end of a node that has already been drained.

@@ -1,9 +1,9 @@
--- Beat: the holders were heard from. ARGV[3] ms that a presence key lasts, then pairs of room and fence.
+-- Beat: the holders were heard from. ARGV[4] ms that a presence key lasts, then pairs of room and fence.
 -- Returns ok and, in such pairs, those whose lease somebody else holds by now.
-local lasts = ARGV[3]
+local lasts = ARGV[4]
 
 local replaced = {}
-for i = 4, #ARGV, 2 do
+for i = 5, #ARGV, 2 do
   local room, fence = ARGV[i], ARGV[i + 1]
   local key = base .. 'lease:' .. room
   local state, held, uid = unpack(redis.call('HMGET', key, 'state', 'fence', 'uid'))

@@ -1,7 +1,9 @@
--- Claim: ARGV[3] room, [4] user id, [5] user as JSON, [6] connection, [7] node, [8] ms that the presence key lasts.
--- Returns conflict, or ok, the connection that was replaced, its node, and the lease.
-local room, uid, user, connection, node, lasts = unpack(ARGV, 3, 8)
+-- Claim: ARGV[4] room, [5] user id, [6] user as JSON, [7] connection, [8] node, [9] its life, [10] ms that the presence
+-- key lasts. Returns conflict; dead if the life is over; or ok, the connection that was replaced, its node, and the lease.
+local room, uid, user, connection, node, life, lasts = unpack(ARGV, 4, 10)
 
+if life == '' then life = nil end -- a node that no registry knows
+if life and is_dead(life) then return { 'dead' } end
 local l = read_lease(room)
 if l.state ~= 'offline' and l.uid ~= uid then return { 'conflict' } end
 
@@ -10,7 +12,7 @@ local function hold()
   local last = tonumber(redis.call('HGET', KEYS[1], 'fence') or 0)
   l.fence = int(math.max(last + 1, micros))
   redis.call('HSET', KEYS[1], 'fence', l.fence)
-  l.uid, l.user, l.connection, l.node = uid, user, connection, node
+  l.uid, l.user, l.connection, l.node, l.life, l.handed, l.hearsay = uid, user, connection, node, life, nil, nil
 end
 
 local replaced, replaced_node = '', ''
@@ -18,6 +20,8 @@ if is_held(l) then
   if l.connection ~= connection or l.node ~= node then
     replaced, replaced_node = l.connection, l.node
     hold()
+  else
+    l.life, l.hearsay = life, nil
   end
 elseif l.state == 'reconnecting' then
   hold()

@@ -1,5 +1,5 @@
--- End: ARGV[3] room, [4] fence, [5] reason. The holder stays online. Returns fenced, or ok and the lease.
-local room, fence, reason = unpack(ARGV, 3, 5)
+-- End: ARGV[4] room, [5] fence, [6] reason. The holder stays online. Returns fenced, or ok and the lease.
+local room, fence, reason = unpack(ARGV, 4, 6)
 
 local l = read_lease(room)
 if not holds(l, fence) then return { 'fenced' } end

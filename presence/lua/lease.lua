@@ -1,39 +1,28 @@
--- What every script on leases begins with: one step of the state machine in lease.go, on the leases in Redis.
+-- What every script on leases has after partition.lua and view.lua: one step of the state machine in lease.go, on the
+-- leases in Redis.
 --
--- KEYS[1] partition  hash: seq of the last transition, fence (the last one given), clock and swept of the sweeps
--- KEYS[2] log        stream of transitions, ids <seq>-0
+-- KEYS[1] partition and [2] log, as in partition.lua
 -- KEYS[3] followers  hash: durable follower -> seq up to which it has finished
--- KEYS[4] deadlines  sorted set: room -> when its window ends, in ms on the partition's clock
+-- KEYS[4] deadlines  sorted set: room -> when its window or handover ends, in ms on the partition's clock
 -- KEYS[5] held       set of the rooms whose lease is not offline
--- ARGV[1] base       what the names of all keys of this partition begin with. A room's own keys are made from it, since
---                    a sweep does not know beforehand which it will touch: base .. 'lease:' .. room, a hash, and
---                    base .. 'online:' .. room, a string with a time to live.
--- ARGV[2] kept       how many transitions stay although all followers are past them
--- The scripts' own arguments begin at ARGV[3].
+-- KEYS[6] dead       sorted set: a life of a node that was declared dead -> when this partition was told, Unix ms
+-- KEYS[7] ended      sorted set: id of a broadcast that ended lately -> when, Unix ms
+-- ARGV[3] kept       how many transitions stay although all followers are past them
+-- The scripts' own arguments begin at ARGV[4].
 --
--- Numbers that do not fit into 14 digits lose some when Lua prints them: they are kept as text, or printed by int.
--- JSON is put together from pieces that Go has encoded; nothing here parses any.
+-- Further keys of rooms and lives: base .. 'lease:' .. room as in view.lua; base .. 'online:' .. room, a string with a
+-- time to live; base .. 'of:' .. life, the set of rooms held by a node in that life.
 
-local base, kept = ARGV[1], tonumber(ARGV[2])
-local time = redis.call('TIME')
-local micros = time[1] * 1000000 + time[2]
-local now = math.floor(micros / 1000)
+local kept = tonumber(ARGV[3])
 local max_sweep_step = 3000 -- as in clock.go
 local told = false
-
-local function int(n) return string.format('%.0f', n) end
-
-local function read_lease(room)
-  local l = { room = room, state = 'offline' }
-  local flat = redis.call('HGETALL', base .. 'lease:' .. room)
-  for i = 1, #flat, 2 do l[flat[i]] = flat[i + 1] end
-  return l
-end
 
 local function is_held(l) return l.state == 'online' or l.state == 'live' end
 
 -- holds tells whether a fence, which is text, is that of the current holder.
 local function holds(l, fence) return is_held(l) and l.fence == fence end
+
+local function is_dead(life) return redis.call('ZSCORE', KEYS[6], life) end
 
 -- flatten returns a lease's fields as names and values in turn.
 local function flatten(l)
@@ -45,36 +34,23 @@ local function flatten(l)
   return flat
 end
 
--- write_lease keeps the lease, the set of held rooms, the deadline and the presence key in step.
+-- write_lease keeps in step with the lease: the set of held rooms, those of its node's lives, the deadline and the
+-- presence key.
 local function write_lease(l)
   local key = base .. 'lease:' .. l.room
+  local life = redis.call('HGET', key, 'life')
+  if life and life ~= l.life then redis.call('SREM', base .. 'of:' .. life, l.room) end
+  if l.life and l.life ~= life then redis.call('SADD', base .. 'of:' .. l.life, l.room) end
   redis.call('DEL', key)
-  if l.state ~= 'reconnecting' then redis.call('ZREM', KEYS[4], l.room) end
+  if l.state ~= 'reconnecting' and not l.handed then redis.call('ZREM', KEYS[4], l.room) end
   if not is_held(l) then redis.call('DEL', base .. 'online:' .. l.room) end
   if l.state == 'offline' then
     redis.call('SREM', KEYS[5], l.room)
     return
   end
+  l.under = epoch
   redis.call('HSET', key, unpack(flatten(l)))
   redis.call('SADD', KEYS[5], l.room)
-end
-
--- broadcast_of and view_of are the JSON of presence.Broadcast and presence.View.
-local function broadcast_of(l)
-  local json = '{"id":"' .. l.broadcast .. '"'
-  for _, field in ipairs({ 'title', 'category', 'language', 'tags' }) do
-    if (l[field] or '') ~= '' then json = json .. ',"' .. field .. '":' .. l[field] end
-  end
-  return json .. ',"started_at":' .. l.started .. ',"version":' .. l.version .. '}'
-end
-
-local function view_of(l)
-  if l.state == 'offline' then return '{"state":"offline"}' end
-  local json = '{"state":"' .. l.state .. '","user":' .. l.user
-  if l.broadcast then json = json .. ',"broadcast":' .. broadcast_of(l) end
-  if l.ends then json = json .. ',"until":' .. l.ends end
-  if l.reason then json = json .. ',"reason":"' .. l.reason .. '"' end
-  return json .. '}'
 end
 
 -- trim drops what every durable follower has finished with, but for the last ones.
@@ -89,7 +65,8 @@ end
 local function tell(l, kind, broadcast, reason)
   local seq = redis.call('HINCRBY', KEYS[1], 'seq', 1)
   redis.call('XADD', KEYS[2], int(seq) .. '-0', 'kind', kind, 'room', l.room, 'at', int(now), 'user', l.user,
-    'broadcast', broadcast or '', 'reason', reason or l.reason or '', 'until', l.ends or '', 'after', view_of(l))
+    'broadcast', broadcast or '', 'reason', reason or l.reason or '', 'until', l.ends or '', 'after', view_of(l),
+    'fence', l.fence, 'connection', l.connection or '', 'node', l.node or '', 'life', l.life or '', 'window', l.window or '')
   if seq % kept == 0 then trim(seq) end
   told = true
 end
@@ -100,27 +77,58 @@ local function tell_on_air(l, kind)
   tell(l, kind, broadcast_of(l))
 end
 
-local function end_broadcast(l, next_state, reason)
-  l.version = int(tonumber(l.version) + 1)
-  local last = broadcast_of(l)
-  l.state = next_state
+local function drop_broadcast(l)
   for _, field in ipairs({ 'broadcast', 'title', 'category', 'language', 'tags', 'started', 'version', 'window', 'ends', 'reason' }) do
     l[field] = nil
   end
+end
+
+local function end_broadcast(l, next_state, reason)
+  l.version = int(tonumber(l.version) + 1)
+  local last = broadcast_of(l)
+  redis.call('ZADD', KEYS[7], int(now), l.broadcast)
+  l.state = next_state
+  drop_broadcast(l)
   tell(l, 'live.ended', last, reason)
 end
 
+local function let_go(l) l.connection, l.node, l.life, l.handed, l.hearsay = nil, nil, nil, nil, nil end
+
 local function go_offline(l, reason)
   if l.broadcast then end_broadcast(l, 'online', reason) end
-  l.state, l.connection, l.node = 'offline', nil, nil
+  l.state = 'offline'
+  let_go(l)
   tell(l, 'streamer.offline')
 end
 
--- read_clock reads the clock on which windows run, without moving it on.
+-- read_clock reads the clock on which windows run, without moving it on. It stands still while nodes put back what was
+-- lost: who would end a window does not know yet who is there.
+local settling = 5000
 local function read_clock()
-  local at, swept = unpack(redis.call('HMGET', KEYS[1], 'clock', 'swept'))
-  local since = now - tonumber(swept or now)
-  return tonumber(at or 0) + math.min(math.max(since, 0), max_sweep_step)
+  local at, swept, since = unpack(redis.call('HMGET', KEYS[1], 'clock', 'swept', 'since'))
+  local passed = now - tonumber(swept or now)
+  if now - tonumber(since or 0) < settling and now >= tonumber(since or 0) then passed = 0 end
+  return tonumber(at or 0) + math.min(math.max(passed, 0), max_sweep_step)
+end
+
+-- release takes the lease from its holder. window is for a broadcast that named none, in ms; 0: the reason is final.
+local function release(l, reason, window)
+  if window > 0 then window = tonumber(l.window or window) end
+  if l.state == 'live' and window > 0 then
+    l.state, l.reason = 'reconnecting', reason
+    let_go(l)
+    l.seen, l.ends = int(now), int(now + window)
+    redis.call('ZADD', KEYS[4], int(read_clock() + window), l.room)
+    tell_on_air(l, 'live.reconnecting')
+  else
+    go_offline(l, reason)
+  end
+end
+
+-- note_fence keeps the fences to come above this one.
+local function note_fence(fence)
+  local last = tonumber(redis.call('HGET', KEYS[1], 'fence') or 0)
+  if tonumber(fence) > last then redis.call('HSET', KEYS[1], 'fence', fence) end
 end
 
 -- done ends a script that changes leases: it wakes the followers if there is news.

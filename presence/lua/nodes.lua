@@ -1,18 +1,43 @@
--- Refresh or leave: a node's lease among all nodes.
--- KEYS[1] nodes   sorted set: node -> when its lease ends, in ms of Redis' clock
--- ARGV[1] node, [2] ms that its lease lasts from now; 0 gives it up.
--- Returns the living nodes, those whose lease was found to have lapsed (each is handed to one caller), and 1 if the
--- node's own lease was there still.
-local node, lasts = ARGV[1], tonumber(ARGV[2])
+-- Refresh or leave: the lease of one node's life among all nodes.
+-- KEYS[1] leases  sorted set: life -> when its lease ends, in ms of Redis' clock
+-- KEYS[2] dead    sorted set: life that was declared dead -> when, Unix ms
+-- KEYS[3] state   hash: refreshed, when any node last did, Unix ms; run, the run_id of the server; since, when that or
+--                 the data changed
+-- ARGV[1] life, [2] leave or refresh, [3] ms that a lease lasts from now, [4] ms: if nobody refreshed for longer, it was
+-- not the nodes who were away, [5] ms for which the dead are remembered. To leave is a death as well.
+-- Returns the living; those declared dead just now (each is handed to one caller); all that are dead; and for how long,
+-- in ms, the leases are known.
+local life, action, lasts, away, remembered = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
 local time = redis.call('TIME')
 local now = math.floor((time[1] * 1000000 + time[2]) / 1000)
+local function int(n) return string.format('%.0f', n) end
 
-local had = redis.call('ZSCORE', KEYS[1], node) and 1 or 0
-if lasts > 0 then
-  redis.call('ZADD', KEYS[1], string.format('%.0f', now + lasts), node)
-else
-  redis.call('ZREM', KEYS[1], node)
+local run = string.match(redis.call('INFO', 'server'), 'run_id:(%w+)')
+local refreshed, of_run, since = unpack(redis.call('HMGET', KEYS[3], 'refreshed', 'run', 'since'))
+if of_run ~= run then since = int(now) end
+local gap = now - tonumber(refreshed or now)
+redis.call('HSET', KEYS[3], 'refreshed', int(now), 'run', run, 'since', since)
+
+-- Redis was away, or its clock was set: nobody could refresh, and everybody gets a whole lease.
+if gap > away or gap < 0 then
+  for _, other in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do redis.call('ZADD', KEYS[1], int(now + lasts), other) end
 end
-local lapsed = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', '(' .. string.format('%.0f', now))
-if #lapsed > 0 then redis.call('ZREM', KEYS[1], unpack(lapsed)) end
-return { redis.call('ZRANGE', KEYS[1], 0, -1), lapsed, had }
+
+local died = {}
+local function declare_dead(other)
+  redis.call('ZREM', KEYS[1], other)
+  redis.call('ZADD', KEYS[2], int(now), other)
+end
+if not redis.call('ZSCORE', KEYS[2], life) then
+  if action == 'refresh' then
+    redis.call('ZADD', KEYS[1], int(now + lasts), life)
+  else
+    declare_dead(life)
+  end
+end
+for _, other in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', '(' .. int(now))) do
+  declare_dead(other)
+  died[#died + 1] = other
+end
+redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', int(now - remembered))
+return { redis.call('ZRANGE', KEYS[1], 0, -1), died, redis.call('ZRANGE', KEYS[2], 0, -1), now - tonumber(since) }

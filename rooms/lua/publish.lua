@@ -1,9 +1,9 @@
--- Publish: ARGV[6] room, [7] name of the event, [8] from, JSON or '', [9] data, JSON, [10] idempotency key or '',
--- [11] what tells two publications under one key apart, [12] ms that a key is remembered, [13] how many are at most.
+-- Publish: ARGV[7] room, [8] name of the event, [9] from, JSON or '', [10] data, JSON, [11] idempotency key or '',
+-- [12] what tells two publications under one key apart, [13] ms that a key is remembered, [14] how many are at most.
 -- Two more keys of the room remember them: base .. 'used:' .. room, a hash of key -> digest epoch offset, and
 -- base .. 'usedat:' .. room, a sorted set of key -> when.
 -- Returns ok or reused, epoch and offset.
-local room, name, from, data, key, digest, remembered, most = unpack(ARGV, 6, 13)
+local room, name, from, data, key, digest, remembered, most = unpack(ARGV, 7, 14)
 local used, used_at = base .. 'used:' .. room, base .. 'usedat:' .. room
 
 local function forget(keys)
@@ -17,17 +17,17 @@ if key ~= '' then
   forget(redis.call('ZRANGEBYSCORE', used_at, '-inf', '(' .. int(now - remembered), 'LIMIT', 0, 1000))
   local known = redis.call('HGET', used, key)
   if known then
-    local was, epoch, offset = string.match(known, '^(%S+) (%S+) (%S+)$')
-    return { was == digest and 'ok' or 'reused', epoch, offset }
+    local was, of, offset = string.match(known, '^(%S+) (%S+) (%S+)$')
+    return { was == digest and 'ok' or 'reused', of, offset }
   end
 end
-local epoch, offset = say(room, name, from, int(now), data, '')
+local of, offset = say(room, name, from, int(now), data, '')
 if key ~= '' then
-  redis.call('HSET', used, key, digest .. ' ' .. epoch .. ' ' .. offset)
+  redis.call('HSET', used, key, digest .. ' ' .. of .. ' ' .. offset)
   redis.call('ZADD', used_at, int(now), key)
   local over = redis.call('ZCARD', used_at) - tonumber(most)
   if over > 0 then forget(redis.call('ZRANGE', used_at, 0, over - 1)) end
   redis.call('PEXPIRE', used, remembered)
   redis.call('PEXPIRE', used_at, remembered)
 end
-return { 'ok', epoch, offset }
+return { 'ok', of, offset }

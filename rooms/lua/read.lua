@@ -1,17 +1,17 @@
--- Read: the room as it stands. ARGV[6] room, [7] epoch and [8] offset up to which the caller has all events, or ''.
--- Returns the epoch, the offset, the view, and the events: those after the caller's offset if the epoch is the same,
+-- Read: the room as it stands. ARGV[7] room, [8] epoch and [9] offset up to which the caller has all events, or ''.
+-- Returns ok, the epoch, the offset, the view, and the events: those after the caller's offset if the epoch is the same,
 -- otherwise all that are kept. Each is message, view.
-local room, epoch_known, offset_known = unpack(ARGV, 6, 8)
+local room, epoch_known, offset_known = unpack(ARGV, 7, 9)
 
-local epoch = open_room(room)
+local of = open_room(room)
 keep_room(room)
 local offset, view = unpack(redis.call('HMGET', base .. 'room:' .. room, 'offset', 'view'))
 local first = '-'
-if epoch == epoch_known and tonumber(offset_known) <= tonumber(offset) then
+if of == epoch_known and tonumber(offset_known) <= tonumber(offset) then
   first = int(tonumber(offset_known) + 1) .. '-0'
 end
 local events = {}
 for _, entry in ipairs(redis.call('XRANGE', base .. 'events:' .. room, first, '+')) do
   events[#events + 1] = { entry[2][2], entry[2][4] }
 end
-return { epoch, offset, view, events }
+return { 'ok', of, offset, view, events }
