@@ -25,7 +25,7 @@ func TestRedisIsTheSameAsMemory(t *testing.T) {
 	text := []string{"", "Sketches", `"quoted" \ <b>&amp;</b> é 🎨`, "line\nbreak\u2028"}
 	pick := func(n int) int { return random.IntN(n) }
 	for step := range 1500 {
-		op, user, connection := pick(9), []User{alice, bob, {ID: "c|a=r@o+l"}}[pick(3)], fmt.Sprint("c", pick(3))
+		op, user, connection := pick(10), []User{alice, bob, {ID: "c|a=r@o+l"}}[pick(3)], fmt.Sprint("c", pick(3))
 		fence := pick(len(fences[redis]))
 		if pick(4) > 0 {
 			fence = len(fences[redis]) - 1 // mostly the holder's
@@ -61,6 +61,8 @@ func TestRedisIsTheSameAsMemory(t *testing.T) {
 			case 7:
 				err = s.Release(ctx, hold, why)
 			case 8:
+				err = s.HandOver(ctx, []Handover{{hold, time.Hour}})
+			case 9:
 				if lapse {
 					lapseNow(t, s)
 				}
@@ -121,7 +123,7 @@ func plainLease(l Lease, fences []Fence) string {
 	}
 	seen := l.LastSeen != 0
 	l.Until, l.LastSeen = 0, 0
-	return fmt.Sprintf("%s %+v %s %s %d %s %s window %s seen %t%s %s", l.State, l.User, l.Connection, l.Node, l.Fence,
+	return fmt.Sprintf("%s %+v %s %s %d handed %t %s %s window %s seen %t%s %s", l.State, l.User, l.Connection, l.Node, l.Fence, l.Handed,
 		plainBroadcast(l.Broadcast), l.Reason, window, seen, until, plainView(l.View()))
 }
 

@@ -35,6 +35,9 @@ func testStore(t *testing.T, run func(t *testing.T, test func(t *testing.T, s St
 		{"a window of zero ends at once", testNoWindow},
 		{"leaving is final", testLeave},
 		{"being online only, a lost connection ends it", testOnlineLost},
+		{"a lease that was handed over outlives its connection", testHandedOver},
+		{"a handover that nobody follows opens the window", testHandoverEnds},
+		{"a handover ends with the next claim, and leaving stays final", testHandoverClaimed},
 		{"a swept room is ended once, however many sweep", testSweepOnce},
 		{"takeovers at once have one winner", testTakeoverRace},
 		{"claims of several users at once have one winner", testClaimRace},
@@ -389,6 +392,60 @@ func testOnlineLost(t *testing.T, s Store) {
 	join(t, s, alice, "c1").release(ReasonConnectionLost)
 	wantState(t, s, StateOffline)
 	wantTold(t, s, "streamer.online", "streamer.offline")
+}
+
+func (a *streamer) handOver(wait time.Duration) {
+	a.t.Helper()
+	if err := a.s.HandOver(context.Background(), []Handover{{a.hold, wait}, {Hold{studio, a.hold.Fence - 1}, 0}}); err != nil {
+		a.t.Fatalf("handover: %v", err)
+	}
+}
+
+func testHandedOver(t *testing.T, s Store) {
+	a := join(t, s, alice, "c1")
+	a.start(time.Minute)
+	a.handOver(time.Hour)
+	a.release(ReasonDrain)
+	a.release(ReasonConnectionLost) // whatever the socket does
+	sweep(t, s)
+	if l := wantState(t, s, StateLive); !l.Handed || l.Fence != a.hold.Fence {
+		t.Errorf("the lease is %+v", l)
+	}
+	back := join(t, s, alice, "c2")
+	if l := wantState(t, s, StateLive); l.Handed || l.Connection != "c2" || back.was.Replaced != "c1" {
+		t.Errorf("once claimed, the lease is %+v; replaced %q", l, back.was.Replaced)
+	}
+	if err := s.Release(context.Background(), a.hold, ReasonDrain); !errors.Is(err, ErrFenced) {
+		t.Errorf("the late cleanup of the old connection gets %v", err)
+	}
+	wantTold(t, s, "streamer.online", "live.started 1")
+}
+
+func testHandoverEnds(t *testing.T, s Store) {
+	a := join(t, s, alice, "c1")
+	a.start(time.Millisecond)
+	a.handOver(time.Millisecond)
+	a.release(ReasonDrain)
+	eventually(t, "the broadcast ends", func() bool { sweep(t, s); return lease(t, s).State == StateOffline })
+	wantTold(t, s, "streamer.online", "live.started 1", "live.reconnecting 2 drain", "live.ended 3 connection_lost", "streamer.offline")
+
+	b := join(t, s, bob, "c2") // online only
+	b.handOver(time.Millisecond)
+	eventually(t, "bob is gone", func() bool { sweep(t, s); return lease(t, s).State == StateOffline })
+}
+
+func testHandoverClaimed(t *testing.T, s Store) {
+	a := join(t, s, alice, "c1")
+	a.start(time.Hour)
+	a.handOver(time.Millisecond)
+	b := join(t, s, alice, "c2")
+	time.Sleep(5 * time.Millisecond)
+	sweep(t, s)
+	wantState(t, s, StateLive)
+	b.handOver(time.Hour)
+	b.release(ReasonLeft)
+	wantState(t, s, StateOffline)
+	wantTold(t, s, "streamer.online", "live.started 1", "live.ended 2 left", "streamer.offline")
 }
 
 func testSweepOnce(t *testing.T, s Store) {

@@ -145,13 +145,13 @@ while at < #ARGV do
   at = at + 2 + 2 * fields
   if is_own and m.life and is_dead(m.life) then return { 'dead' } end
   local over = is_ended(m.broadcast)
-  if over then
-    m.state = is_held(m) and 'online' or 'offline'
-    drop_broadcast(m)
-  end
   if is_own then
+    if over then
+      m.state = 'online'
+      drop_broadcast(m)
+    end
     results[#results + 1] = own(m)
-  elseif m.state ~= 'offline' then
+  elseif not over then -- or what the caller knows is out of date
     others(m)
   end
 end
