@@ -2,6 +2,7 @@ package rooms
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"slices"
 
@@ -41,11 +42,24 @@ func (h *Hub) onLease(ctx context.Context, s Session, name string, do func(prese
 		return nil, err
 	}
 	lease, err := do(hold)
+	if errors.Is(err, presence.ErrFenced) {
+		h.cutFenced(ctx, s, name)
+	}
 	if err != nil {
 		return nil, err
 	}
 	_ = h.apply(ctx, presence.PartitionOf(name))
 	return lease.Broadcast, nil
+}
+
+// cutFenced ends a connection whose lease is not its own any more: whatever
+// should have told it was lost, and it can do nothing in the room.
+func (h *Hub) cutFenced(ctx context.Context, s Session, name string) {
+	lease, err := h.cfg.Store.Get(ctx, name)
+	if err != nil {
+		return // then its next message or beat finds out
+	}
+	h.Lost(presence.Lease{Room: name, Holder: presence.Holder{Connection: s.Connection()}}, lease.Connection != "" && lease.User.ID == s.User().ID)
 }
 
 func (h *Hub) holdOf(s Session, name string) (presence.Hold, error) {

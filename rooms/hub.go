@@ -44,7 +44,7 @@ type Hub struct {
 	beaten map[presence.Hold]string // leases whose holder was heard from → its connection
 
 	settleMu  sync.Mutex
-	unsettled []unsettled
+	unsettled map[place]unsettled
 	claims    map[string][]string // by connection: rooms it may have claimed
 }
 
@@ -53,13 +53,14 @@ var _ Sink = (*Hub)(nil)
 // NewHub returns the node's hub and attaches it to its relay.
 func NewHub(cfg Config) *Hub {
 	h := &Hub{
-		cfg:      cfg,
-		rooms:    make(map[string]*room),
-		sessions: make(map[string]Session),
-		counted:  make(map[string]struct{}),
-		others:   make(map[string]int),
-		beaten:   make(map[presence.Hold]string),
-		claims:   make(map[string][]string),
+		cfg:       cfg,
+		rooms:     make(map[string]*room),
+		sessions:  make(map[string]Session),
+		counted:   make(map[string]struct{}),
+		others:    make(map[string]int),
+		beaten:    make(map[presence.Hold]string),
+		unsettled: make(map[place]unsettled),
+		claims:    make(map[string][]string),
 	}
 	cfg.Relay.Attach(h)
 	return h
@@ -156,6 +157,12 @@ func (h *Hub) newMember(ctx context.Context, s Session, j Join, r *room) (*membe
 	if j.Role != auth.RoleStreamer {
 		return m, nil
 	}
+	if u, pending := h.unsettledOf(place{s.Connection(), j.Room}); pending {
+		// Claimed before it is given up, it would be given up after.
+		if err := h.settleNow(ctx, u); err != nil {
+			return nil, err
+		}
+	}
 	claimed, err := h.cfg.Store.Claim(ctx, presence.Claim{
 		Room: j.Room, User: s.User(), Connection: s.Connection(), Node: h.cfg.Node,
 	})
@@ -189,33 +196,41 @@ func (h *Hub) cutReplaced(ctx context.Context, c presence.Claimed) {
 // Leave takes the session out of the room; a streamer's lease is released for
 // the reason. ErrNotJoined if it is not a member. It may block on the store,
 // but the session is out of the room before that. If the store does not
-// answer, the lease is given up as soon as it does.
+// answer, the lease is given up as soon as it does; who leaves on purpose gets
+// presence.ErrUnavailable then, and may ask again whether it has happened.
 func (h *Hub) Leave(ctx context.Context, s Session, name string, why presence.Reason) error {
+	u, err := h.takeOut(s, name, why)
+	if err != nil || u.fence == 0 {
+		return err
+	}
+	err = h.settleNow(ctx, u)
+	if errors.Is(err, presence.ErrUnavailable) {
+		h.settleLater(u)
+		if why != presence.ReasonLeft {
+			return nil
+		}
+	}
+	return err
+}
+
+// takeOut removes a member, and returns the lease that is to be given up, if
+// any.
+func (h *Hub) takeOut(s Session, name string, why presence.Reason) (unsettled, error) {
+	p := place{s.Connection(), name}
+	if u, pending := h.unsettledOf(p); pending {
+		return u, nil
+	}
 	r := h.find(name)
 	if r == nil {
-		return ErrNotJoined
+		return unsettled{}, ErrNotJoined
 	}
 	m := r.remove(s.Connection())
 	if m == nil {
-		return ErrNotJoined
+		return unsettled{}, ErrNotJoined
 	}
 	h.recount(name)
 	h.release(r)
-	if m.role != auth.RoleStreamer {
-		return nil
-	}
-	err := h.cfg.Store.Release(ctx, m.hold(name), why)
-	switch {
-	case errors.Is(err, presence.ErrFenced):
-		return nil // a newer connection holds the lease: it is not ours to end
-	case errors.Is(err, presence.ErrUnavailable):
-		h.settleLater(unsettled{room: name, connection: s.Connection(), fence: m.fence, why: why})
-		return nil
-	case err != nil:
-		return err
-	}
-	_ = h.apply(ctx, presence.PartitionOf(name))
-	return nil
+	return unsettled{place: p, fence: m.fence, why: why}, nil
 }
 
 // Publish says something in a room. The caller has checked who may, and the

@@ -644,7 +644,8 @@ func (failing) Release(context.Context, presence.Hold, presence.Reason) error {
 }
 
 // While the store is away, viewers come and go; streamers are told, and
-// whoever leaves is out of the room even so.
+// whoever leaves is out of the room even so. That it also happened to the lease
+// they learn by asking again.
 func TestStoreAway(t *testing.T) {
 	h := open(t)
 	a := h.streamer(alice, "n1-a")
@@ -654,8 +655,13 @@ func TestStoreAway(t *testing.T) {
 	if err := c.ask(Join{Role: auth.RoleStreamer}); !errors.Is(err, presence.ErrUnavailable) {
 		t.Errorf("join: %v, want ErrUnavailable", err)
 	}
-	if err := h.hub.Leave(t.Context(), a, studio, presence.ReasonLeft); err != nil {
-		t.Errorf("leave: %v; the lease can be given up later", err)
+	for range 2 {
+		if err := h.hub.Leave(t.Context(), a, studio, presence.ReasonLeft); !errors.Is(err, presence.ErrUnavailable) {
+			t.Errorf("leave: %v, want ErrUnavailable", err)
+		}
+	}
+	if err := a.ask(Join{Role: auth.RoleStreamer}); !errors.Is(err, presence.ErrUnavailable) {
+		t.Errorf("join before the lease was given up: %v, want ErrUnavailable", err)
 	}
 	h.say("hello")
 	a.wantTold()

@@ -3,6 +3,8 @@ package rooms
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
 
 	"github.com/tallylight/tallylight/presence"
 )
@@ -11,17 +13,28 @@ import (
 // when it was to be given up, or did not say whether it had been claimed. Were it left at that, the room would show a
 // streamer who is not there.
 type unsettled struct {
-	room       string
-	connection string
-	fence      presence.Fence // 0: not known; the lease is ours if it names the connection
-	why        presence.Reason
+	place
+	fence presence.Fence // 0: not known; the lease is ours if it names the connection
+	why   presence.Reason
 }
 
-// settleLater remembers to give a lease up once the store answers again.
+// place is a connection's in a room.
+type place struct{ connection, room string }
+
+// settleLater remembers to give a lease up once the store answers again. Until
+// then the connection can't claim the room anew.
 func (h *Hub) settleLater(u unsettled) {
 	h.settleMu.Lock()
 	defer h.settleMu.Unlock()
-	h.unsettled = append(h.unsettled, u)
+	h.unsettled[u.place] = u
+}
+
+// unsettledOf returns the lease that a connection is still to give up in a room.
+func (h *Hub) unsettledOf(p place) (u unsettled, pending bool) {
+	h.settleMu.Lock()
+	defer h.settleMu.Unlock()
+	u, pending = h.unsettled[p]
+	return u, pending
 }
 
 // claimUnknown notes that a claim of the session may have succeeded. As long as the session lasts it may claim again,
@@ -37,28 +50,36 @@ func (h *Hub) settleClaims(connection string) {
 	h.settleMu.Lock()
 	defer h.settleMu.Unlock()
 	for _, room := range h.claims[connection] {
-		h.unsettled = append(h.unsettled, unsettled{room: room, connection: connection, why: presence.ReasonConnectionLost})
+		p := place{connection, room}
+		if _, pending := h.unsettled[p]; !pending {
+			h.unsettled[p] = unsettled{place: p, why: presence.ReasonConnectionLost}
+		}
 	}
 	delete(h.claims, connection)
 }
 
-// settle gives up what it can. What the store does not answer to stays for the next time.
+// settle gives up what it can. What the store does not answer to stays for the
+// next time.
 func (h *Hub) settle(ctx context.Context) {
 	h.settleMu.Lock()
-	open := h.unsettled
-	h.unsettled = nil
+	open := slices.Collect(maps.Values(h.unsettled))
 	h.settleMu.Unlock()
 	for i, u := range open {
-		err := h.giveUp(ctx, u)
-		if err == nil {
-			continue
+		if err := h.settleNow(ctx, u); err != nil {
+			h.cfg.Logger.Warn("rooms: a lease whose session is gone could not be given up; it is tried again", "room", u.room, "leases", len(open)-i, "error", err)
+			return
 		}
-		h.cfg.Logger.Warn("rooms: a lease whose session is gone could not be given up; it is tried again", "room", u.room, "leases", len(open)-i, "error", err)
-		h.settleMu.Lock()
-		h.unsettled = append(h.unsettled, open[i:]...)
-		h.settleMu.Unlock()
-		return
 	}
+}
+
+func (h *Hub) settleNow(ctx context.Context, u unsettled) error {
+	if err := h.giveUp(ctx, u); err != nil {
+		return err
+	}
+	h.settleMu.Lock()
+	defer h.settleMu.Unlock()
+	delete(h.unsettled, u.place)
+	return nil
 }
 
 func (h *Hub) giveUp(ctx context.Context, u unsettled) error {
