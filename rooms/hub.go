@@ -106,6 +106,10 @@ func (h *Hub) Unregister(s Session) {
 	delete(h.sessions, s.Connection())
 }
 
+// Order carries a command to the node, or nodes, that it is for. ErrNodeGone if
+// it names a node that is not there. It may block on the store.
+func (h *Hub) Order(ctx context.Context, c Command) error { return h.cfg.Relay.Command(ctx, c) }
+
 // Command implements Sink.
 func (h *Hub) Command(c Command) {
 	if c.Node != "" && c.Node != h.cfg.Node {

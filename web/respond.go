@@ -160,6 +160,12 @@ func (s *server) created(w http.ResponseWriter, r *http.Request, v any) error {
 	return nil
 }
 
+// accepted answers what has begun and goes on without the client.
+func (s *server) accepted(w http.ResponseWriter, r *http.Request, v any) error {
+	s.write(w, r, http.StatusAccepted, "application/json", v)
+	return nil
+}
+
 // notReady answers like ok, but with a status that keeps balancers away.
 func (s *server) notReady(w http.ResponseWriter, r *http.Request, v any) error {
 	w.Header().Set("Retry-After", "1")

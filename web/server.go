@@ -34,6 +34,9 @@ type Config struct {
 
 	// Socket serves /v1/ws; it gets the connection unwrapped. Required.
 	Socket http.Handler
+	// Nodes returns the ids of all nodes that live, in order; nil: there is only
+	// this one.
+	Nodes func() []string
 	// Draining reports whether the node admits nobody any more; nil: never.
 	Draining func() bool
 	// Done, if not nil, is closed when the node begins to stop: streams of
@@ -94,6 +97,8 @@ func (s *server) router() chi.Router {
 		r.Get("/v1/broadcasts", s.handle(s.broadcasts))
 		r.Get("/v1/broadcasts/{id}", s.handle(s.broadcast))
 		r.Get("/v1/validate", s.handle(s.validate))
+		r.Get("/v1/nodes", s.handle(s.nodes))
+		r.Post("/v1/nodes/{id}/drain", s.handle(s.drain))
 
 		r.Get("/healthz", s.handle(s.healthz))
 		r.Get("/readyz", s.handle(s.readyz))

@@ -19,6 +19,8 @@ type backend struct {
 	connect func(*presence.Directory, *rooms.Hub)
 	// stale reports whether what others do is not heard of; nil: never.
 	stale func() bool
+	// nodes returns the ids of those that live; nil: this one is alone.
+	nodes func() []string
 	// rank says which partitions this node sweeps; nil: all.
 	rank func(partition int) int
 	// log runs as long as anybody follows the log, work as long as there are sessions.
@@ -48,7 +50,7 @@ func openBackend(ctx context.Context, cfg serveCmd, node string, logger *slog.Lo
 	}
 	relay := rooms.NewRedis(rooms.RedisConfig{Conn: conn, Node: node, Store: store, Nodes: nodes, Logger: logger})
 	return &backend{
-		store: store, relay: relay, rank: nodes.Rank,
+		store: store, relay: relay, nodes: nodes.Living, rank: nodes.Rank,
 		connect: func(d *presence.Directory, h *rooms.Hub) {
 			store.OnRecovery(d.Knowledge, relay.Resync, h.Lost)
 			nodes.OnIsolated(h.Isolated)

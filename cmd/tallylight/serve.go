@@ -115,7 +115,7 @@ func newNode(ctx context.Context, cfg serveCmd, logger *slog.Logger) (*node, err
 			Node: n.id, Hub: n.hub, Store: store, Directory: n.directory, Records: db.records,
 			Verifier: verifier, Socket: n.sockets, Draining: n.sockets.Draining, Done: n.draining,
 			Metrics: metrics, PublicDirectory: cfg.PublicDirectory, Origins: cfg.AllowedOrigin, Logger: logger,
-			TrustedProxies: cfg.proxies, Checks: n.backend.checks,
+			TrustedProxies: cfg.proxies, Checks: n.backend.checks, Nodes: n.backend.nodes,
 		}),
 	}
 	return n, nil
