@@ -206,6 +206,8 @@ func (d *Directory) follow(_ context.Context, made []Transition) error {
 		d.seen[p] = t.Seq
 		e := d.setLocked(t.lease())
 		switch {
+		case t.Kind == LeaseMoved:
+			continue
 		case t.Kind == LeaseRestored:
 			d.feed.reset() // what led here is not known one by one
 			continue
@@ -230,7 +232,7 @@ func (d *Directory) Knowledge(p int) Knowledge {
 	}
 	for id, ended := range d.ended {
 		if PartitionOf(ended.room) == p {
-			k.Ended = append(k.Ended, id)
+			k.Ended = append(k.Ended, Ended{Room: ended.room, Broadcast: id})
 		}
 	}
 	return k

@@ -60,7 +60,7 @@ func (h *holdings) get(room string) (Lease, bool) {
 }
 
 // of returns the leases in a partition, and the broadcasts that their holders ended last.
-func (h *holdings) of(partition int) (leases []Lease, ended []string) {
+func (h *holdings) of(partition int) (leases []Lease, ended []Ended) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for room, l := range h.rooms {
@@ -69,7 +69,7 @@ func (h *holdings) of(partition int) (leases []Lease, ended []string) {
 		}
 		leases = append(leases, l)
 		if id := h.ended[room]; id != "" {
-			ended = append(ended, id)
+			ended = append(ended, Ended{room, id})
 		}
 	}
 	return leases, ended

@@ -185,6 +185,9 @@ const (
 	// LeaseRestored: the store had lost data, and a node put back a lease that
 	// others may know in another form. Transition.After is how it is.
 	LeaseRestored Kind = "lease.restored"
+	// LeaseMoved: a newer connection of the same streamer holds the lease. The
+	// log has it so that followers know who holds what.
+	LeaseMoved Kind = "lease.moved"
 	// epochBegan: the store lost data. Followers see a gap before it.
 	epochBegan Kind = "epoch"
 )

@@ -3,6 +3,7 @@ package presence
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -18,10 +19,31 @@ import (
 
 // Knowledge is what a node has read of a partition.
 type Knowledge struct {
-	Leases []Lease  // those that are not offline
-	Ended  []string // broadcasts that ended lately
-	Seen   uint64   // the position that they reflect
-	Loaded bool     // there are no others
+	Leases []Lease // those that are not offline
+	Ended  []Ended // broadcasts that ended lately
+	Seen   uint64  // the position that they reflect
+	Loaded bool    // there are no others
+}
+
+// Ended is a broadcast that ended, and where.
+type Ended struct{ Room, Broadcast string }
+
+// Told adds what the members of a room on this node were told, should the node not have read it from the log yet: it
+// must never be told in another way.
+func (k *Knowledge) Told(room string, v View, last *Broadcast) {
+	i := slices.IndexFunc(k.Leases, func(l Lease) bool { return l.Room == room })
+	if i < 0 || last == nil {
+		return
+	}
+	l := &k.Leases[i]
+	if l.Broadcast == nil || l.Broadcast.ID != last.ID || l.Broadcast.Version >= last.Version {
+		return
+	}
+	if v.Broadcast == nil || v.Broadcast.ID != last.ID {
+		k.Ended = append(k.Ended, Ended{room, last.ID})
+		return
+	}
+	l.State, l.Broadcast, l.Until, l.Reason = v.State, v.Broadcast, v.Until, v.Reason
 }
 
 // OnRecovery connects the store with what it needs when Redis has lost data, or this node was taken for dead. It must be
@@ -78,11 +100,9 @@ func (r *Redis) InEpoch(ctx context.Context, partition int, do func(epoch string
 
 // recover puts back what this node knows of a partition, unless that was done since the caller knew it.
 func (r *Redis) recover(ctx context.Context, partition int, was string) error {
-	part := &r.parts[partition]
 	if err := r.recoverAlone(ctx, partition, was); err != nil {
 		return err
 	}
-	part.audit.Store(true)
 	r.watchers.wake(partition)
 	return nil
 }
@@ -110,6 +130,8 @@ func (r *Redis) recoverAlone(ctx context.Context, partition int, was string) err
 		}
 		part.forgetTold()
 		part.epoch.Store(&epoch)
+		part.recoveredAt.Store(time.Now().UnixNano())
+		part.audit.Store(true)
 		r.cfg.Logger.Warn("presence: redis had lost data; what this node knows was put back", "partition", partition,
 			"leases", len(known.Leases), "took", time.Since(begun).Round(time.Millisecond))
 		for _, recovered := range r.recovered {
@@ -157,8 +179,8 @@ func (r *Redis) assert(ctx context.Context, partition int, epoch string, loss bo
 		last := min(first+assertedAtOnce, len(records))
 		complete := known.Loaded && last == len(records)
 		args := []any{flag(loss), known.Seen, flag(complete), r.lasts, NodeLostWindow.Milliseconds(), DefaultWindow.Milliseconds(), len(ended)}
-		for _, id := range ended {
-			args = append(args, id)
+		for _, e := range ended {
+			args = append(args, e.Room, e.Broadcast)
 		}
 		for _, record := range records[first:last] {
 			args = append(args, record...)
@@ -281,7 +303,7 @@ func (r *Redis) auditAll(ctx context.Context) {
 		}
 		r.parts[next].audit.Store(true)
 		for p := range r.parts {
-			if !r.parts[p].audit.Swap(false) {
+			if !r.parts[p].auditDue() {
 				continue
 			}
 			if err := r.audit(ctx, p); err != nil {
@@ -290,6 +312,14 @@ func (r *Redis) auditAll(ctx context.Context) {
 			}
 		}
 	}
+}
+
+// settledAfter is how long after a loss other nodes may still be about to say what they hold: until then, what is tied to
+// this node may be out of date. It is longer than the settling of lua/lease.lua.
+const settledAfter = 7 * time.Second
+
+func (p *redisPartition) auditDue() bool {
+	return time.Since(time.Unix(0, p.recoveredAt.Load())) > settledAfter && p.audit.Swap(false)
 }
 
 func (r *Redis) audit(ctx context.Context, partition int) error {

@@ -131,7 +131,7 @@ func (m *member) kinds(t *testing.T, room string) []Kind {
 	}
 	var kinds []Kind
 	for _, tr := range made {
-		if tr.Room == room {
+		if tr.Room == room && tr.Kind != LeaseMoved {
 			kinds = append(kinds, tr.Kind)
 		}
 	}

@@ -145,6 +145,8 @@ type redisPartition struct {
 	toldMu    sync.Mutex
 	told      map[string]bool // lives of the dead of which the partition knows, and that hold nothing there any more
 	audit     atomic.Bool     // look whether what is tied to this node is held by it
+
+	recoveredAt atomic.Int64 // Unix ns, 0: never
 }
 
 // NewRedis returns the store and registers the durable followers for which the log is kept. Run must run.

@@ -102,7 +102,12 @@ func (h *Hub) passBeats(ctx context.Context) {
 		h.cfg.Logger.Warn("rooms: heartbeats did not reach the store; the next ones will do", "leases", len(beaten), "error", err)
 	}
 	for _, hold := range replaced {
-		// The command that the newer connection's node sent was lost on the way.
-		h.Command(Command{Connection: beaten[hold], Cut: CutReplaced})
+		// The command that the newer connection's node sent was lost on the way;
+		// unless the connection left since it was heard from, and joined again.
+		if r := h.find(hold.Room); r != nil {
+			if m := r.member(beaten[hold]); m != nil && m.fence == hold.Fence {
+				m.session.Cut(CutReplaced)
+			}
+		}
 	}
 }

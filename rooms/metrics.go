@@ -23,12 +23,7 @@ func (h *Hub) Describe(to chan<- *prometheus.Desc) {
 
 // Collect implements prometheus.Collector.
 func (h *Hub) Collect(to chan<- prometheus.Metric) {
-	h.mu.Lock()
-	open := make([]*room, 0, len(h.rooms))
-	for _, r := range h.rooms {
-		open = append(open, r)
-	}
-	h.mu.Unlock()
+	open := h.open()
 	members := map[auth.Role]float64{auth.RoleViewer: 0, auth.RoleStreamer: 0, auth.RoleModerator: 0}
 	for _, r := range open {
 		r.mu.Lock()

@@ -21,7 +21,8 @@ type room struct {
 	mu      sync.Mutex
 	log     eventLog
 	view    presence.View
-	members map[string]*member // by connection
+	last    *presence.Broadcast // of which members were told, ended or not
+	members map[string]*member  // by connection
 	viewers viewerCount
 }
 
@@ -37,6 +38,9 @@ func (r *room) Reset(s Snapshot) {
 	defer r.mu.Unlock()
 	r.log = eventLog{epoch: s.Epoch, offset: s.Offset, events: s.Events}
 	r.view = s.View
+	if s.View.Broadcast != nil {
+		r.last = s.View.Broadcast
+	}
 	for _, m := range r.members {
 		m.session.Joined(r.snapshotLocked(m.role, Join{}, time.Now()))
 	}
@@ -49,6 +53,7 @@ func (r *room) Deliver(e *Event) {
 	r.log.append(e)
 	if e.After != nil {
 		r.view = *e.After
+		r.last = e.broadcast(r.last)
 	}
 	r.sendLocked(e.Message())
 }

@@ -83,6 +83,21 @@ type Event struct {
 // there are. It must not be modified.
 func (e *Event) Message() []byte { return e.message }
 
+// broadcast returns the one that the event is about, or else the given one.
+func (e *Event) broadcast(last *presence.Broadcast) *presence.Broadcast {
+	switch {
+	case e.After.Broadcast != nil:
+		return e.After.Broadcast
+	case e.Name != string(presence.LiveEnded):
+		return last
+	}
+	var ended BroadcastData
+	if json.Unmarshal(e.Data, &ended) != nil || ended.Broadcast == nil {
+		return last // not ours to judge here: whoever reads it will complain
+	}
+	return ended.Broadcast
+}
+
 // Command reaches sessions, or nodes, wherever they are.
 type Command struct {
 	Node       string // which node; empty: all nodes

@@ -2,12 +2,35 @@ package rooms
 
 import (
 	"context"
+	"maps"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/tallylight/tallylight/auth"
 	"github.com/tallylight/tallylight/presence"
 )
+
+// Refine adds to what a node knows of a partition what its members of rooms
+// were told. It does not block.
+func (h *Hub) Refine(partition int, k *presence.Knowledge) {
+	for _, r := range h.open() {
+		if presence.PartitionOf(r.name) != partition {
+			continue
+		}
+		r.mu.Lock()
+		view, last := r.view, r.last
+		r.mu.Unlock()
+		k.Told(r.name, view, last)
+	}
+}
+
+// open returns the rooms that have members here.
+func (h *Hub) open() []*room {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return slices.Collect(maps.Values(h.rooms))
+}
 
 // held is a lease that a connection of this node holds.
 type held struct {
@@ -17,14 +40,8 @@ type held struct {
 
 // streamers returns the leases that sessions of this node hold.
 func (h *Hub) streamers() []held {
-	h.mu.Lock()
-	open := make([]*room, 0, len(h.rooms))
-	for _, r := range h.rooms {
-		open = append(open, r)
-	}
-	h.mu.Unlock()
 	var all []held
-	for _, r := range open {
+	for _, r := range h.open() {
 		r.mu.Lock()
 		for _, m := range r.members {
 			if m.role == auth.RoleStreamer {

@@ -52,7 +52,12 @@ func openBackend(ctx context.Context, cfg serveCmd, node string, logger *slog.Lo
 	return &backend{
 		store: store, relay: relay, nodes: nodes.Living, rank: nodes.Rank,
 		connect: func(d *presence.Directory, h *rooms.Hub) {
-			store.OnRecovery(d.Knowledge, relay.Resync, h.Lost)
+			known := func(partition int) presence.Knowledge {
+				k := d.Knowledge(partition)
+				h.Refine(partition, &k)
+				return k
+			}
+			store.OnRecovery(known, relay.Resync, h.Lost)
 			nodes.OnIsolated(h.Isolated)
 		},
 		stale:   func() bool { return nodes.Check() != nil || relay.Check() != nil },

@@ -7,8 +7,8 @@
 -- ARGV[6] complete  1: this is the last of its calls, and together they named all leases that it knew
 -- ARGV[7] lasts     ms that a presence key lasts
 -- ARGV[8] windows   ms of the window after a node was lost, [9] after anything else, if the broadcast named none
--- ARGV[10] how many ids of broadcasts follow that the caller knows to have ended; then, for each lease: own (1: the
--- caller holds it), the number of its fields, and these as names and values in turn.
+-- ARGV[10] how many broadcasts follow that the caller knows to have ended, each as its room and its id; then, for each
+-- lease: own (1: the caller holds it), the number of its fields, and these as names and values in turn.
 -- Returns dead if the caller's life is over; or ok and, for each lease of its own: kept and the lease as it is now;
 -- fenced, if somebody else holds it; or lost, if it ended.
 local loss, seen, complete, lasts, lost_window, window = ARGV[4] == '1', tonumber(ARGV[5]), ARGV[6] == '1', ARGV[7], ARGV[8], ARGV[9]
@@ -109,6 +109,16 @@ local function own(m)
   return { 'kept', flatten(l) }
 end
 
+-- remove is for a lease of which only hearsay is left, and which had ended.
+local function remove(l)
+  if l.broadcast then redis.call('ZADD', KEYS[7], 'NX', int(now), l.broadcast) end
+  drop_broadcast(l)
+  l.state = 'offline'
+  let_go(l)
+  write_lease(l)
+  tell(l, 'lease.restored')
+end
+
 -- others is for a lease that the caller only knows of.
 local function others(m)
   local l = read_lease(m.room)
@@ -116,26 +126,30 @@ local function others(m)
   if l.state == 'offline' then
     if m.state ~= 'online' or now - tonumber(redis.call('HGET', KEYS[1], 'since')) < settling then put(m, int(seen), shown) end
   elseif not hearsay then
-    if l.uid == m.uid and not l.broadcast and m.broadcast then
-      take_broadcast(l, m)
+    local same = l.broadcast and l.broadcast == m.broadcast
+    if l.uid == m.uid and m.broadcast and (not l.broadcast or same and tonumber(m.version) > tonumber(l.version)) then
+      if same then l.version = m.version else take_broadcast(l, m) end
       put(l, nil, shown)
     end
-  elseif seen >= hearsay then
-    if seen == hearsay and is_later(l, m) then return end
+  elseif seen >= hearsay or l.broadcast == m.broadcast and is_later(m, l) then
+    if l.broadcast == m.broadcast and is_later(l, m) then return end
     if l.state == m.state and l.broadcast == m.broadcast and l.version == m.version and tonumber(l.fence) >= tonumber(m.fence) then
-      l.hearsay = int(seen) -- they agree: a window that runs goes on
+      l.hearsay = int(math.max(seen, hearsay)) -- they agree: a window that runs goes on
       write_lease(l)
       return
     end
     if tonumber(l.fence) > tonumber(m.fence) and is_held(l) and is_held(m) then take_holder(m, l) end
-    put(m, int(seen), shown)
+    put(m, int(math.max(seen, hearsay)), shown)
   end
 end
 
 local at = 10
 for _ = 1, tonumber(ARGV[at]) do
-  at = at + 1
-  redis.call('ZADD', KEYS[7], 'NX', int(now), ARGV[at])
+  local room, id = ARGV[at + 1], ARGV[at + 2]
+  at = at + 2
+  redis.call('ZADD', KEYS[7], 'NX', int(now), id)
+  local l = read_lease(room)
+  if hearsay_of(l) and l.broadcast == id then remove(l) end
 end
 local results = {}
 while at < #ARGV do
@@ -161,14 +175,7 @@ if loss and complete then
   for _, room in ipairs(redis.call('SMEMBERS', KEYS[5])) do
     local l = read_lease(room)
     local hearsay = hearsay_of(l)
-    if hearsay and (hearsay < seen or (l.under ~= epoch and hearsay <= seen)) then
-      if l.broadcast then redis.call('ZADD', KEYS[7], 'NX', int(now), l.broadcast) end
-      drop_broadcast(l)
-      l.state = 'offline'
-      let_go(l)
-      write_lease(l)
-      tell(l, 'lease.restored')
-    end
+    if hearsay and (hearsay < seen or (l.under ~= epoch and hearsay <= seen)) then remove(l) end
   end
 end
 return done(results)

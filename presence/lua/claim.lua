@@ -20,6 +20,7 @@ if is_held(l) then
   if l.connection ~= connection or l.node ~= node then
     replaced, replaced_node = l.connection, l.node
     hold()
+    tell(l, 'lease.moved')
   else
     l.life, l.hearsay = life, nil
   end

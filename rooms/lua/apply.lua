@@ -9,6 +9,7 @@ local cursor = redis.call('HGET', KEYS[2], name) or '0'
 if tonumber(cursor) < tonumber(first) then cursor = first end
 
 local function tell(seq, t)
+  if t.kind == 'lease.moved' then return end -- who holds it is nothing that a room is told
   local _, new = open_room(t.room)
   if new then say_anew(t.room) end
   local after, view = unpack(redis.call('HMGET', base .. 'room:' .. t.room, 'after', 'view'))
