@@ -155,14 +155,11 @@ func (l *Lease) transition(k Kind, now time.Time) Transition {
 
 // window is how long the streamer may be gone for this reason.
 func (l *Lease) window(why Reason) time.Duration {
-	switch {
-	case l.Window != nil:
-		return *l.Window
-	case why == ReasonNodeLost:
-		return NodeLostWindow
-	default:
-		return DefaultWindow
+	byDefault, least := why.windows()
+	if l.Window == nil {
+		return byDefault
 	}
+	return max(*l.Window, least)
 }
 
 func (c Changes) apply(d Details) Details {

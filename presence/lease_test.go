@@ -163,9 +163,10 @@ func wantSound(t *testing.T, l *Lease, made []Transition) {
 	}
 }
 
-// The window is the one asked for; only without one does the reason matter.
+// The window is the one asked for; only without one does the reason matter, or
+// when it was a node that went: then its client may not know it yet.
 func TestLeaseWindow(t *testing.T) {
-	hour := time.Hour
+	hour, second, zero := time.Hour, time.Second, time.Duration(0)
 	for _, test := range []struct {
 		name   string
 		window *time.Duration
@@ -173,7 +174,10 @@ func TestLeaseWindow(t *testing.T) {
 		want   time.Duration
 	}{
 		{"a lost connection", nil, ReasonConnectionLost, DefaultWindow},
-		{"a drained node", nil, ReasonDrain, DefaultWindow},
+		{"a drained node", nil, ReasonDrain, LeastWindow},
+		{"a lost connection, a second asked for", &second, ReasonConnectionLost, time.Second},
+		{"a lost node, a second asked for", &second, ReasonNodeLost, LeastWindow},
+		{"a drained node, none asked for", &zero, ReasonDrain, LeastWindow},
 		{"a lost node, which clients notice late", nil, ReasonNodeLost, NodeLostWindow},
 		{"a lost connection, an hour asked for", &hour, ReasonConnectionLost, time.Hour},
 		{"a lost node, an hour asked for", &hour, ReasonNodeLost, time.Hour},

@@ -65,6 +65,23 @@ func (r Reason) opensWindow() bool {
 	return r == ReasonConnectionLost || r == ReasonNodeLost || r == ReasonDrain
 }
 
+// ourFault reports whether it was a node that went: the streamer's client may
+// not know it yet.
+func (r Reason) ourFault() bool { return r == ReasonNodeLost || r == ReasonDrain }
+
+// windows returns how long a streamer may be gone for this reason if live.start
+// named nothing, and how long at least whatever it named.
+func (r Reason) windows() (byDefault, least time.Duration) {
+	byDefault = DefaultWindow
+	if r == ReasonNodeLost {
+		byDefault = NodeLostWindow
+	}
+	if r.ourFault() {
+		least = LeastWindow
+	}
+	return max(byDefault, least), least
+}
+
 // The windows that apply when live.start named none.
 const (
 	// DefaultWindow is how long a streamer whose connection broke may be gone.
@@ -72,6 +89,10 @@ const (
 	// NodeLostWindow is longer because a client may need 25 s to notice that
 	// its node is gone before it can even start to come back.
 	NodeLostWindow = 45 * time.Second
+	// LeastWindow is how long it is at least, whatever live.start named, when it
+	// was a node that went and not the streamer: their client heard from us a
+	// moment ago, and only after 25 s of silence must it know better.
+	LeastWindow = 25 * time.Second
 	// MaxWindow is the longest window that live.start may ask for.
 	MaxWindow = 30 * time.Minute
 )

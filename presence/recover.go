@@ -178,7 +178,7 @@ func (r *Redis) assert(ctx context.Context, partition int, epoch string, loss bo
 	for first := 0; first == 0 || first < len(records); first += assertedAtOnce {
 		last := min(first+assertedAtOnce, len(records))
 		complete := known.Loaded && last == len(records)
-		args := []any{flag(loss), known.Seen, flag(complete), r.lasts, NodeLostWindow.Milliseconds(), DefaultWindow.Milliseconds(), len(ended)}
+		args := []any{flag(loss), known.Seen, flag(complete), r.lasts, NodeLostWindow.Milliseconds(), DefaultWindow.Milliseconds(), LeastWindow.Milliseconds(), len(ended)}
 		for _, e := range ended {
 			args = append(args, e.Room, e.Broadcast)
 		}
@@ -361,7 +361,7 @@ func (r *Redis) giveUp(ctx context.Context, room, life string) error {
 			return "ok", err
 		}
 		r.cfg.Logger.Warn("presence: a lease was tied to this node that it does not hold; it is given up", "room", room)
-		call := r.callUnder(epoch, partition, room, fence(Hold{room, l.Fence}), string(ReasonConnectionLost), DefaultWindow.Milliseconds())
+		call := r.callUnder(epoch, partition, releaseArgs(Hold{room, l.Fence}, ReasonConnectionLost)...)
 		reply, err := r.cfg.Conn.Run(ctx, releaseScript, call.Keys, call.Args...)
 		if err != nil {
 			return "", unavailable(err)

@@ -390,6 +390,10 @@ func TestRebornNode(t *testing.T) {
 	c.start(time.Millisecond)
 	f.declareDead("n1", n2)
 	n2.sweepAll(t)
+	lapse := redis.Z{Member: "carol"}
+	if err := f.conn.Client().ZAddXX(t.Context(), n2.parts[PartitionOf("carol")].base+"deadlines", lapse).Err(); err != nil {
+		t.Fatal(err)
+	}
 	n2.joins(t, "bob", bob, "b2")
 	eventually(t, "carol's window passes", func() bool { n2.sweepAll(t); return f.get(n2, "carol").State == StateOffline })
 

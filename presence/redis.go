@@ -320,13 +320,17 @@ func (r *Redis) End(ctx context.Context, h Hold, why Reason) (Lease, error) {
 
 // Release implements Leases.
 func (r *Redis) Release(ctx context.Context, h Hold, why Reason) error {
-	window := int64(0)
-	if why.opensWindow() {
-		window = (&Lease{}).window(why).Milliseconds()
-	}
 	r.held.drop(h)
-	_, err := r.run(ctx, releaseScript, PartitionOf(h.Room), h.Room, fence(h), string(why), window)
+	_, err := r.run(ctx, releaseScript, PartitionOf(h.Room), releaseArgs(h, why)...)
 	return err
+}
+
+func releaseArgs(h Hold, why Reason) []any {
+	window, least := why.windows()
+	if !why.opensWindow() {
+		window = 0
+	}
+	return []any{h.Room, fence(h), string(why), window.Milliseconds(), least.Milliseconds()}
 }
 
 // HandOver implements Leases. All go to Redis in one round trip.
@@ -418,7 +422,9 @@ func (r *Redis) Beat(ctx context.Context, holds []Hold) (replaced []Hold, err er
 // Sweep implements Store.
 func (r *Redis) Sweep(ctx context.Context, partition int, lag time.Duration) (int, error) {
 	part := &r.parts[partition]
-	args := []any{lag.Milliseconds(), sweptAtOnce, NodeLostWindow.Milliseconds(), DefaultWindow.Milliseconds()}
+	lost, least := ReasonNodeLost.windows()
+	drained, _ := ReasonDrain.windows()
+	args := []any{lag.Milliseconds(), sweptAtOnce, lost.Milliseconds(), drained.Milliseconds(), least.Milliseconds()}
 	var dead []string
 	if r.cfg.Nodes != nil {
 		dead = part.untold(r.cfg.Nodes.Dead())

@@ -426,7 +426,11 @@ func testHandoverEnds(t *testing.T, s Store) {
 	a.start(time.Millisecond)
 	a.handOver(time.Millisecond)
 	a.release(ReasonDrain)
-	eventually(t, "the broadcast ends", func() bool { sweep(t, s); return lease(t, s).State == StateOffline })
+	eventually(t, "the handover ends", func() bool { sweep(t, s); return lease(t, s).State == StateReconnecting })
+	if l := lease(t, s); l.Until-l.LastSeen != Millis(LeastWindow.Milliseconds()) {
+		t.Errorf("a node that went opens a window of %d ms, of however few the broadcast's", l.Until-l.LastSeen)
+	}
+	lapseNow(t, s)
 	wantTold(t, s, "streamer.online", "live.started 1", "live.reconnecting 2 drain", "live.ended 3 connection_lost", "streamer.offline")
 
 	b := join(t, s, bob, "c2") // online only

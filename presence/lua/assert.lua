@@ -6,12 +6,14 @@
 -- ARGV[5] seen      the seq up to which the caller had read the log
 -- ARGV[6] complete  1: this is the last of its calls, and together they named all leases that it knew
 -- ARGV[7] lasts     ms that a presence key lasts
--- ARGV[8] windows   ms of the window after a node was lost, [9] after anything else, if the broadcast named none
--- ARGV[10] how many broadcasts follow that the caller knows to have ended, each as its room and its id; then, for each
+-- ARGV[8] windows   ms of the window if the broadcast named none, after a node was lost, [9] otherwise; [10] ms that it
+--                   lasts at least if it was a node that went
+-- ARGV[11] how many broadcasts follow that the caller knows to have ended, each as its room and its id; then, for each
 -- lease: own (1: the caller holds it), the number of its fields, and these as names and values in turn.
 -- Returns dead if the caller's life is over; or ok and, for each lease of its own: kept and the lease as it is now;
 -- fenced, if somebody else holds it; or lost, if it ended.
-local loss, seen, complete, lasts, lost_window, window = ARGV[4] == '1', tonumber(ARGV[5]), ARGV[6] == '1', ARGV[7], ARGV[8], ARGV[9]
+local loss, seen, complete, lasts = ARGV[4] == '1', tonumber(ARGV[5]), ARGV[6] == '1', ARGV[7]
+local lost_window, window, least = tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[10])
 
 local before, since = unpack(redis.call('HMGET', KEYS[1], 'before', 'since'))
 before = tonumber(before)
@@ -62,6 +64,7 @@ local function put(l, hearsay, shown)
     let_go(l)
     l.hearsay = hearsay
     local wait = tonumber(l.window or (l.reason == 'node_lost' and lost_window or window))
+    if l.reason ~= 'connection_lost' then wait = math.max(wait, least) end
     l.ends = int(now + wait)
     redis.call('ZADD', KEYS[4], int(read_clock() + wait), l.room)
   end
@@ -143,7 +146,7 @@ local function others(m)
   end
 end
 
-local at = 10
+local at = 11
 for _ = 1, tonumber(ARGV[at]) do
   local room, id = ARGV[at + 1], ARGV[at + 2]
   at = at + 2

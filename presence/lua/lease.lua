@@ -112,8 +112,9 @@ local function read_clock()
 end
 
 -- release takes the lease from its holder. window is for a broadcast that named none, in ms; 0: the reason is final.
-local function release(l, reason, window)
-  if window > 0 then window = tonumber(l.window or window) end
+-- least is how long it is whatever the broadcast named.
+local function release(l, reason, window, least)
+  if window > 0 then window = math.max(tonumber(l.window or window), least) end
   if l.state == 'live' and window > 0 then
     l.state, l.reason = 'reconnecting', reason
     let_go(l)

@@ -1,10 +1,10 @@
 -- Release: ARGV[4] room, [5] fence, [6] reason, [7] ms that the window lasts if the broadcast named none; 0: the reason
--- is final, whatever the broadcast named. Returns fenced, or ok.
-local room, fence, reason, window = unpack(ARGV, 4, 7)
+-- is final, whatever the broadcast named; [8] ms that it lasts at least. Returns fenced, or ok.
+local room, fence, reason, window, least = unpack(ARGV, 4, 8)
 
 local l = read_lease(room)
 if not holds(l, fence) then return { 'fenced' } end
 if l.handed and window ~= '0' then return done() end -- whoever comes next takes it over, until the deadline
-release(l, reason, tonumber(window))
+release(l, reason, tonumber(window), tonumber(least))
 write_lease(l)
 return done()
