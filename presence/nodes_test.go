@@ -6,6 +6,9 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
 
 	"github.com/tallylight/tallylight/internal/testserver"
 )
@@ -79,6 +82,81 @@ func lapse(t *testing.T, n *Nodes, node string) {
 	t.Helper()
 	if err := n.conn.Client().ZAddXX(t.Context(), n.conn.Base("nodes")+"leases", zero(node+"~1")).Err(); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// Nobody could refresh a lease while Redis was away: then nobody has died of it, whoever comes back first. Nor has
+// anybody when Redis' clock was set.
+func TestNodesOutliveRedis(t *testing.T) {
+	for _, away := range []time.Duration{time.Minute, -time.Minute} {
+		t.Run(away.String(), func(t *testing.T) {
+			prefix := testserver.RedisPrefix()
+			a, b := NewNodes(openConn(t, prefix), "a", quiet), NewNodes(openConn(t, prefix), "b", quiet)
+			a.refresh(t.Context())
+			b.refresh(t.Context())
+			before := time.Now().Add(-away)
+			key := a.conn.Base("nodes")
+			if err := a.conn.Client().HSet(t.Context(), key+"state", "refreshed", before.UnixMilli()).Err(); err != nil {
+				t.Fatal(err)
+			}
+			for _, life := range []string{"a~1", "b~1"} {
+				lease := redis.Z{Member: life, Score: float64(before.Add(nodeLease).UnixMilli())}
+				if err := a.conn.Client().ZAddXX(t.Context(), key+"leases", lease).Err(); err != nil {
+					t.Fatal(err)
+				}
+			}
+			a.refresh(t.Context())
+			if got := a.Living(); !slices.Equal(got, []string{"a", "b"}) || len(a.Dead()) != 0 {
+				t.Errorf("a lives with %v, and %v are dead", got, a.Dead())
+			}
+			b.refresh(t.Context())
+			if b.Life() != "b~1" {
+				t.Errorf("b lives as %s", b.Life())
+			}
+			left := a.conn.Client().ZScore(t.Context(), key+"leases", "b~1").Val() - float64(time.Now().UnixMilli())
+			if left > float64(nodeLease.Milliseconds()) {
+				t.Errorf("b's lease lasts %.0f ms: it would be missed too late", left)
+			}
+		})
+	}
+}
+
+// A registry that lost its data does not forget the living: they are not missed before they had time to come back.
+func TestNodesOutliveTheRegistry(t *testing.T) {
+	prefix := testserver.RedisPrefix()
+	a, b := NewNodes(openConn(t, prefix), "a", quiet), NewNodes(openConn(t, prefix), "b", quiet)
+	b.refresh(t.Context())
+	a.refresh(t.Context())
+	key := a.conn.Base("nodes")
+	if err := a.conn.Client().Del(t.Context(), key+"leases", key+"state", key+"dead").Err(); err != nil {
+		t.Fatal(err)
+	}
+	told := false
+	a.Watch(func(context.Context, NodesChange) { told = true })
+	a.refresh(t.Context())
+	if got := a.Living(); !slices.Equal(got, []string{"a", "b"}) || told {
+		t.Errorf("a lives with %v", got)
+	}
+}
+
+// A node that can't reach Redis for five seconds is isolated; one that was only frozen is not.
+func TestNodesIsolated(t *testing.T) {
+	a := NewNodes(openConn(t, testserver.RedisPrefix()), "a", quiet)
+	a.refresh(t.Context())
+	a.reachedAt = time.Now().Add(-time.Minute)
+	if _, isolated := a.Reached(); isolated || a.Check() != nil {
+		t.Error("isolated although nothing has failed")
+	}
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	a.refresh(gone)
+	a.refresh(gone)
+	if _, isolated := a.Reached(); !isolated || a.Check() == nil {
+		t.Error("not isolated")
+	}
+	a.refresh(t.Context())
+	if _, isolated := a.Reached(); isolated {
+		t.Error("still isolated")
 	}
 }
 

@@ -213,6 +213,9 @@ func (r *Redis) Run(ctx context.Context) {
 // Check returns an error while news from other nodes do not arrive at once. It does not block.
 func (r *Redis) Check() error { return r.listener.Check() }
 
+// Silence returns for how long nothing was heard of Redis, see redisconn.Listener. It does not block.
+func (r *Redis) Silence() time.Duration { return r.listener.Silence() }
+
 // call puts the arguments that all scripts on leases have before a script's own.
 func (r *Redis) call(partition int, args ...any) redisconn.Call {
 	return r.callUnder(*r.parts[partition].epoch.Load(), partition, args...)

@@ -138,6 +138,9 @@ func (r *Redis) Run(ctx context.Context) {
 // Check returns an error while what others publish does not arrive. It does not block.
 func (r *Redis) Check() error { return r.listener.Check() }
 
+// Silence returns for how long nothing was heard of Redis, see redisconn.Listener. It does not block.
+func (r *Redis) Silence() time.Duration { return r.listener.Silence() }
+
 // run runs a script that begins with room.lua, and returns what follows the "ok" of its answer.
 func (r *Redis) run(ctx context.Context, s *redisconn.Script, partition int, keys []string, args ...any) (answer []redisconn.Reply, err error) {
 	err = r.cfg.Store.InEpoch(ctx, partition, func(epoch string) (string, error) {

@@ -4,6 +4,9 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/tallylight/tallylight/internal/redisconn"
 	"github.com/tallylight/tallylight/presence"
@@ -27,6 +30,8 @@ type backend struct {
 	log, work []func(context.Context)
 	// checks are what newcomers need beside the node itself.
 	checks map[string]func(context.Context) error
+	// metrics are its own; nil: none.
+	metrics []prometheus.Collector
 	// drained is called when the last session has left.
 	drained func()
 	close   func() error
@@ -64,6 +69,7 @@ func openBackend(ctx context.Context, cfg serveCmd, node string, logger *slog.Lo
 		log:     []func(context.Context){store.Run},
 		work:    []func(context.Context){relay.Run, nodes.Run},
 		checks:  map[string]func(context.Context) error{"redis": redisCheck(conn, store, relay)},
+		metrics: redisMetrics(nodes, store, relay),
 		drained: func() {}, // the other nodes keep the broadcasts whose streamers come back to them
 		close:   conn.Close,
 	}, nil
@@ -82,6 +88,26 @@ func redisCheck(conn *redisconn.Conn, store *presence.Redis, relay *rooms.Redis)
 			return fmt.Errorf("rooms: %w", err)
 		}
 		return nil
+	}
+}
+
+// redisMetrics say how well this node and Redis hear each other.
+func redisMetrics(nodes *presence.Nodes, store *presence.Redis, relay *rooms.Redis) []prometheus.Collector {
+	gauge := func(name, help, listener string, seconds func() time.Duration) prometheus.Collector {
+		opts := prometheus.GaugeOpts{Name: name, Help: help}
+		if listener != "" {
+			opts.ConstLabels = prometheus.Labels{"listener": listener}
+		}
+		return prometheus.NewGaugeFunc(opts, func() float64 { return seconds().Seconds() })
+	}
+	const silence = "Seconds since something that was published through Redis, if only a probe, came back to this node; above 11 it is deaf."
+	return []prometheus.Collector{
+		gauge("tallylight_redis_silence_seconds", silence, "presence", store.Silence),
+		gauge("tallylight_redis_silence_seconds", silence, "rooms", relay.Silence),
+		gauge("tallylight_redis_unreached_seconds", "Seconds since this node last reached Redis; above 5, with failures, it is isolated.", "", func() time.Duration {
+			at, _ := nodes.Reached()
+			return time.Since(at)
+		}),
 	}
 }
 

@@ -103,6 +103,7 @@ func newNode(ctx context.Context, cfg serveCmd, logger *slog.Logger) (*node, err
 	})
 	n.backend.connect(n.directory, n.hub)
 	metrics.MustRegister(n.directory, n.hub)
+	metrics.MustRegister(n.backend.metrics...)
 	n.sockets = signalling.NewServer(signalling.Config{
 		Node: n.id, Hub: n.hub, Verifier: verifier, Logger: logger, Metrics: metrics,
 		Heartbeat: cfg.HeartbeatInterval, Ping: pingOrNever(cfg.PingInterval), Origins: cfg.AllowedOrigin,

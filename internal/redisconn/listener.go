@@ -93,11 +93,15 @@ func (l *Listener) orderLocked(o order) {
 
 // Check returns ErrDeaf unless a message, if only a probe, came lately. It does not block.
 func (l *Listener) Check() error {
-	if time.Since(time.Unix(0, l.heardAt.Load())) > deafAfter {
+	if l.Silence() > deafAfter {
 		return ErrDeaf
 	}
 	return nil
 }
+
+// Silence returns for how long nothing was heard, if only a probe: a few seconds at most, while what is published
+// arrives. It counts from the beginning of time while there is no connection.
+func (l *Listener) Silence() time.Duration { return time.Since(time.Unix(0, l.heardAt.Load())) }
 
 // Run listens until the context ends.
 func (l *Listener) Run(ctx context.Context) {
