@@ -16,6 +16,13 @@ func (l *Lease) holds(f Fence) bool {
 	return l.Fence == f && (l.State == StateOnline || l.State == StateLive)
 }
 
+// mayRelease reports whether who held the lease under this fence may give it up
+// for this reason. Its last holder may still end for good what is reconnecting:
+// nobody has taken it since.
+func (l *Lease) mayRelease(f Fence, why Reason) bool {
+	return l.holds(f) || l.State == StateReconnecting && l.Fence == f && !why.opensWindow()
+}
+
 // claim gives the lease to the claimant. fence is used if the holder changes.
 func (l *Lease) claim(c Claim, fence Fence, now time.Time) (Claimed, []Transition, error) {
 	if l.State != StateOffline && l.User.ID != c.User.ID {

@@ -70,7 +70,14 @@ func (m *Memory) End(_ context.Context, h Hold, why Reason) (Lease, error) {
 
 // Release implements Leases.
 func (m *Memory) Release(_ context.Context, h Hold, why Reason) error {
-	_, err := m.changeHeld(h, func(l *Lease, now time.Time) []Transition { return l.release(why, now) })
+	err := ErrFenced
+	m.change(h.Room, func(l *Lease, now time.Time) []Transition {
+		if !l.mayRelease(h.Fence, why) {
+			return nil
+		}
+		err = nil
+		return l.release(why, now)
+	})
 	return err
 }
 

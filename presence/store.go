@@ -70,7 +70,8 @@ type Leases interface {
 	End(context.Context, Hold, Reason) (Lease, error)
 	// Release gives the lease up. A live broadcast then waits for its streamer
 	// if the reason allows it, and ends otherwise. A fence that is not the
-	// holder's gets ErrFenced: the lease is somebody else's by now.
+	// holder's gets ErrFenced: the lease is somebody else's by now. While the
+	// streamer is waited for, the last holder's fence still serves to end it.
 	Release(context.Context, Hold, Reason) error
 	// HandOver is for holders whose node is about to go. Their leases stay as
 	// they are, even if they are released for a reason that opens a window, until

@@ -34,6 +34,7 @@ func testStore(t *testing.T, run func(t *testing.T, test func(t *testing.T, s St
 		{"a streamer not back ends with connection_lost", testNotBack},
 		{"a window of zero ends at once", testNoWindow},
 		{"leaving is final", testLeave},
+		{"who was taken for gone may still leave for good", testLeaveAfterLoss},
 		{"being online only, a lost connection ends it", testOnlineLost},
 		{"a lease that was handed over outlives its connection", testHandedOver},
 		{"a handover that nobody follows opens the window", testHandoverEnds},
@@ -386,6 +387,30 @@ func testLeave(t *testing.T, s Store) {
 	a.release(ReasonLeft)
 	wantState(t, s, StateOffline)
 	wantTold(t, s, "streamer.online", "live.started 1", "live.ended 2 left", "streamer.offline")
+}
+
+func testLeaveAfterLoss(t *testing.T, s Store) {
+	a := join(t, s, alice, "c1")
+	a.start(time.Hour)
+	a.release(ReasonNodeLost)
+	if err := s.Release(context.Background(), a.hold, ReasonConnectionLost); !errors.Is(err, ErrFenced) {
+		t.Errorf("being lost once more: %v", err)
+	}
+	a.release(ReasonLeft)
+	wantState(t, s, StateOffline)
+	wantTold(t, s, "streamer.online", "live.started 1", "live.reconnecting 2 node_lost", "live.ended 3 left", "streamer.offline")
+	if err := s.Release(context.Background(), a.hold, ReasonLeft); !errors.Is(err, ErrFenced) {
+		t.Errorf("leaving once more: %v", err)
+	}
+
+	b := join(t, s, alice, "c2")
+	b.start(time.Hour)
+	b.release(ReasonNodeLost)
+	join(t, s, alice, "c3")
+	if err := s.Release(context.Background(), b.hold, ReasonLeft); !errors.Is(err, ErrFenced) {
+		t.Errorf("leaving after a newer connection came: %v", err)
+	}
+	wantState(t, s, StateLive)
 }
 
 func testOnlineLost(t *testing.T, s Store) {
