@@ -137,7 +137,7 @@ func shippedConf(t testing.TB, root string, nodes []*node) string {
 // start runs the process. The one before has ended.
 func (n *node) start() error {
 	cmd := exec.Command(n.binary, n.flags...)
-	cmd.Env = append(os.Environ(), "TALLYLIGHT_JWT_SECRET="+secret)
+	cmd.Env = append(cmd.Environ(), "TALLYLIGHT_JWT_SECRET="+secret)
 	cmd.Stdout, cmd.Stderr = n.log, n.log
 	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("starting %s: %w", n.name, err)
@@ -225,7 +225,7 @@ func Build(ctx context.Context, root, overlay, into string) error {
 	}
 	build := exec.CommandContext(ctx, "go", append(args, "./cmd/tallylight")...)
 	build.Dir = root
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	build.Env = append(build.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		return fmt.Errorf("building the program: %w\n%s", err, out)
 	}
