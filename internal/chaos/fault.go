@@ -102,11 +102,6 @@ func (n *Notes) nodeFault(from, to Instant, node string) bool {
 	})
 }
 
-// redisFault reports whether Redis was disturbed, for all nodes, between the two times.
-func (n *Notes) redisFault(from, to Instant) bool {
-	return slices.ContainsFunc(n.Faults, func(f Fault) bool { return f.Kind.ofRedis() && f.overlaps(from, to) })
-}
-
 // settledBy returns when something that is due at a time must have happened: patience later, or that long (but not less
 // than 10 s) after the last of those faults concerning the nodes that leave no time between them.
 func (n *Notes) settledBy(due Instant, patience time.Duration, nodes ...string) Instant {
