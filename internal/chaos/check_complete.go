@@ -20,8 +20,8 @@ func checkForks(n *Notes) (found []Violation) {
 	}
 	places, versions := make(map[position]Item), make(map[version]Item)
 	ends := n.ends()
-	bad := func(kind string, a *Actor, i Item, format string, args ...any) {
-		found = append(found, Violation{Kind: kind, At: i.At, Room: i.Room, Broadcast: i.Broadcast, Actor: a.Name, Text: fmt.Sprintf(format, args...)})
+	bad := func(kind string, a *Actor, i, other Item, format string, args ...any) {
+		found = append(found, Violation{Kind: kind, At: max(i.At, other.At), Room: i.Room, Broadcast: i.Broadcast, Actor: a.Name, Text: fmt.Sprintf(format, args...)})
 	}
 	for a, c := range n.conns() {
 		for i := range c.told() {
@@ -29,7 +29,7 @@ func checkForks(n *Notes) (found []Violation) {
 			if o, ok := places[p]; !ok {
 				places[p] = i
 			} else if o.Kind != i.Kind || o.Broadcast != i.Broadcast || o.Version != i.Version {
-				bad(badFork, a, i, "at %d of %s, %s version %d here and %s of %s version %d elsewhere", i.Offset, i.Epoch, i.Kind, i.Version, o.Kind, o.Broadcast, o.Version)
+				bad(badFork, a, i, o, "at %d of %s, %s version %d here and %s of %s version %d elsewhere", i.Offset, i.Epoch, i.Kind, i.Version, o.Kind, o.Broadcast, o.Version)
 			}
 			if i.Broadcast == "" {
 				continue
@@ -38,10 +38,10 @@ func checkForks(n *Notes) (found []Violation) {
 			if o, ok := versions[v]; !ok {
 				versions[v] = i
 			} else if o.Kind != i.Kind || o.Offset != i.Offset {
-				bad(badFork, a, i, "version %d is %s at %d here and %s at %d elsewhere", i.Version, i.Kind, i.Offset, o.Kind, o.Offset)
+				bad(badFork, a, i, o, "version %d is %s at %d here and %s at %d elsewhere", i.Version, i.Kind, i.Offset, o.Kind, o.Offset)
 			}
 			if e, ok := ends[i.Broadcast]; ok && i.Version > e.Version {
-				bad(badAfterEnd, a, i, "%s version %d, and it ended with version %d", i.Kind, i.Version, e.Version)
+				bad(badAfterEnd, a, i, e.Item, "%s version %d, and it ended with version %d", i.Kind, i.Version, e.Version)
 			}
 		}
 	}

@@ -83,7 +83,7 @@ func checkListed(n *Notes) (found []Violation) {
 				continue
 			}
 			by = n.settledBy(by, soon, log.Node)
-			for _, p := range log.between(by+1, l.To) {
+			for _, p := range log.between(max(by+1, l.From), l.To) {
 				if !p.counts() || n.disturbed(p.At-2*nearly, p.At, log.Node) {
 					continue
 				}

@@ -62,7 +62,7 @@ func checkActs(n *Notes) (found []Violation) {
 			case act.Refused != "":
 				bad(badRefused, act.Acked, "%s, sent at %s, was refused with %s", act.Kind, clock(act.Sent), act.Refused)
 			case act.Acked == never && n.settledBy(act.Sent, time.Minute, n.nodes()...) < n.Ended:
-				bad(badUnsettled, n.Ended, "%s, sent at %s and %d times since, has no answer", act.Kind, clock(act.Sent), act.Tries)
+				bad(badUnsettled, n.Ended, "%s, sent at %s and %d times in all, is not answered: %s", act.Kind, clock(act.Sent), act.Tries, act.Last)
 			case act.Kind == ActStart && act.Acked != never && ended && e.first+soon < act.Sent:
 				bad(badGhost, act.Acked, "start was answered with a broadcast of which live.ended was told at %s", clock(e.first))
 			case act.Kind == ActGhost && !n.disturbed(act.Acked-2*nearly, act.Acked, node) &&

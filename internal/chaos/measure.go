@@ -67,7 +67,10 @@ type measurer struct {
 
 // everyday measures what needs no fault, as each viewer is told of it, where no fault is near.
 func (m *measurer) everyday() {
-	for _, c := range m.n.conns() {
+	for a, c := range m.n.conns() {
+		if len(a.Slow) > 0 {
+			continue
+		}
 		for _, i := range c.Items {
 			if !strings.HasPrefix(i.Kind, "live.") {
 				continue

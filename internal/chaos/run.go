@@ -113,11 +113,14 @@ func (r *run) all(plan []Fault) Result {
 	return Result{Notes: notes, Violations: Check(notes), Load: r.load}
 }
 
+// coldStart is how long nodes that say they are ready are left alone at the very beginning.
+const coldStart = 2 * time.Second
+
 // cast brings in the actors, over three quarters of the warm-up.
 func (r *run) cast(ctx context.Context, running *sync.WaitGroup, rest <-chan struct{}) {
 	total := r.cfg.Streamers + r.cfg.Viewers
 	for k := range total {
-		time.Sleep(time.Duration(k)*(warmUp*3/4)/time.Duration(total) - r.now())
+		time.Sleep(coldStart + time.Duration(k)*(warmUp*3/4)/time.Duration(total) - r.now())
 		if k < r.cfg.Streamers {
 			r.streamer(ctx, running, rest, k)
 		} else {

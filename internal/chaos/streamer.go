@@ -204,16 +204,21 @@ func (s *streamer) do(ctx context.Context, kind ActKind, name string, f fields) 
 			name = "live.end"
 		}
 		act.Tries++
-		s.rec.amend(s.actor, k, func(a *Act) { a.Tries++ })
 		m, err := on.request(ctx, name, f, 10*time.Second)
+		s.rec.amend(s.actor, k, func(a *Act) {
+			a.Tries++
+			if err != nil {
+				a.Last = err.Error()
+			}
+		})
 		var refused refusal
 		switch {
 		case err == nil:
-			s.answered(kind, k, on, m)
+			s.answered(name, k, on, m)
 			return m, true
 		case !errors.As(err, &refused), refused == "unavailable", refused == "rate_limited", refused == "internal":
 		case refused == "not_joined" && kind == ActLeave:
-			s.answered(kind, k, on, m)
+			s.answered("", k, on, m)
 			return m, true
 		case refused == "not_joined": // it was replaced, or left
 			_ = s.join(ctx, on, s.room, nil)
@@ -228,14 +233,15 @@ func (s *streamer) do(ctx context.Context, kind ActKind, name string, f fields) 
 	}
 }
 
-func (s *streamer) answered(kind ActKind, k int, on *socket, m message) {
+// answered notes the answer to a request.
+func (s *streamer) answered(name string, k int, on *socket, m message) {
 	s.rec.amend(s.actor, k, func(a *Act) {
 		a.Acked, a.Conn = s.rec.now(), on.note.N
-		if kind == ActStart && m.Broadcast != nil {
+		if name == "live.start" && m.Broadcast != nil {
 			a.Broadcast = m.Broadcast.ID
 		}
 	})
-	if kind == ActLeave && m.Type == "ok" {
+	if name == "leave" {
 		s.rec.item(on.note, Item{At: s.rec.now(), Room: s.room, Kind: itemLeft})
 	}
 }

@@ -130,10 +130,12 @@ func (a *Actor) ending(snapshot Item) bool {
 }
 
 // alive returns until when the streamer was certainly there, of a hold that has ended: until the socket was closed, or
-// until the last that was heard before a silence.
+// until the last that was heard, if that was longer ago than a streamer's connection is ever silent (a heartbeat comes
+// every 10 s). The node may have noticed the loss then.
 func (h hold) alive() Instant {
-	if h.conn.End == EndSilent {
-		return min(h.to, h.conn.lastHeard(h.to))
+	const beat = 12 * time.Second
+	if heard := h.conn.lastHeard(h.to); h.to-heard > beat {
+		return heard
 	}
 	return h.to
 }
