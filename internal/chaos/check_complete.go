@@ -77,8 +77,11 @@ func checkComplete(n *Notes) (found []Violation) {
 		}
 		for room, w := range c.watches() {
 			for _, h := range happenings[room] {
+				if h.Made-atFirst < c.Opened || h.Made > c.closed() || w.covers(h) {
+					continue
+				}
 				by := n.settledBy(max(h.Made, h.first), inTheEnd, c.Node)
-				if !w.during(h.Made-atFirst, by) || by > n.Ended || !c.connected(h.Made-atFirst, by) || w.covers(h) {
+				if by > n.Ended || !w.during(h.Made-atFirst, by) || !c.connected(h.Made-atFirst, by) {
 					continue
 				}
 				found = append(found, Violation{

@@ -28,6 +28,15 @@ func TestComplete(t *testing.T) {
 			bob(s)
 			s.connect("carol", "n2", 1).snapshot(2, "e", 0, "online").told(100, "e", 1, "live.started b 1").snapshot(150, "e", 1, "live b 1", unasked)
 		}, []string{badMissed}},
+		{"a snapshot of another epoch, long before, does not", func(s *story) {
+			bob(s)
+			s.connect("carol", "n2", 1).snapshot(2, "d", 9, "online")
+		}, []string{badMissed}},
+		{"carol had left the room", func(s *story) {
+			bob(s)
+			c := s.connect("carol", "n2", 1).snapshot(2, "e", 0, "online").told(100, "e", 1, "live.started b 1")
+			c.Items = append(c.Items, Item{At: at(150), Room: "alice", Kind: itemLeft})
+		}, nil},
 		{"carol was not connected any more", func(s *story) {
 			bob(s)
 			s.connect("carol", "n2", 1).snapshot(2, "e", 0, "online").told(100, "e", 1, "live.started b 1").close(198, EndDropped)
@@ -59,9 +68,14 @@ func TestComplete(t *testing.T) {
 			s.fault(Isolate, "n2", 190, 220)
 			s.connect("carol", "n2", 1).snapshot(2, "e", 0, "online").told(100, "e", 1, "live.started b 1")
 		}, []string{badMissed}},
+		{"her node was cut off, and she left before it had to come", func(s *story) {
+			bob(s)
+			s.fault(Isolate, "n2", 190, 220)
+			s.connect("carol", "n2", 1).snapshot(2, "e", 0, "online").told(100, "e", 1, "live.started b 1").close(230, EndDropped)
+		}, nil},
 		{"another node's fault is no excuse", func(s *story) {
 			bob(s)
-			s.fault(Isolate, "n3", 190, 500)
+			s.fault(Isolate, "n3", 190, 595)
 			s.connect("carol", "n2", 1).snapshot(2, "e", 0, "online").told(100, "e", 1, "live.started b 1")
 		}, []string{badMissed}},
 	})

@@ -63,56 +63,59 @@ func (n *Notes) heldWrongly(t *truth, hold hold, end happening) bool {
 }
 
 // checkLost looks at the streamers who found that their broadcast is no more, whether anybody was told of an end or not:
-// were they away for less than the window?
+// were they away for less than the window by then?
 //
 // When Redis loses what it knew while the node that could put it back is being killed, nobody is left to know better.
 // That is not held against the service.
 func checkLost(n *Notes) (found []Violation) {
-	t := n.truth()
+	t, ends := n.truth(), n.ends()
 	for _, a := range n.Actors {
 		for _, act := range a.Acts {
 			if act.Kind != ActLost {
 				continue
 			}
-			var last *hold
-			for _, h := range t.of[act.Broadcast] {
-				if h.from <= act.Sent && (last == nil || h.alive() > last.alive()) {
-					last = &h
-				}
+			by := act.Sent
+			if e, told := ends[act.Broadcast]; told {
+				by = min(by, e.Made)
 			}
+			last, alive := t.lastAlive(act.Broadcast, by)
 			if last == nil {
 				continue
 			}
-			alive := min(last.alive(), act.Sent)
-			died := slices.ContainsFunc(n.Faults, func(f Fault) bool {
-				return (f.Kind == Kill || f.Kind == Freeze) && f.Node == last.conn.Node && f.overlaps(alive-nearly, act.Sent)
-			})
-			wiped := slices.ContainsFunc(n.Faults, func(f Fault) bool {
-				return f.Kind.wipes() && f.overlaps(alive-settling, act.Sent)
-			})
-			w, asked := t.window(act.Broadcast)
-			if died && !asked {
-				w = nodeLostWindow
+			w, pardon := n.windowAfter(t, last, alive, by)
+			if away := by - alive; away < w-nearly && !pardon {
+				found = append(found, Violation{
+					Kind: badLost, At: act.Acked, Room: a.Name, Broadcast: act.Broadcast,
+					Text: fmt.Sprintf("its streamer was away for %s of a window of %s (last on connection %d to %s) and it was over by %s",
+						clock(away), w, last.conn.N, last.conn.Node, clock(by)),
+				})
 			}
-			away := act.Sent - alive
-			if away >= w-nearly || died && wiped {
-				continue
-			}
-			found = append(found, Violation{
-				Kind: badLost, At: act.Acked, Room: a.Name, Broadcast: act.Broadcast,
-				Text: fmt.Sprintf("its streamer was away for %s of a window of %s (last on connection %d to %s, which was %s at %s) and came to know at %s that it is over",
-					clock(away), w, last.conn.N, last.conn.Node, orOpen(last.conn.End), clock(last.conn.closed()), clock(act.Acked)),
-			})
 		}
 	}
 	return found
 }
 
-func orOpen(e End) End {
-	if e == EndOpen {
-		return "open"
+// lastAlive returns the last hold of a broadcast that began before a time, and until when its streamer was there then.
+func (t *truth) lastAlive(broadcast string, by Instant) (last *hold, alive Instant) {
+	for _, h := range t.of[broadcast] {
+		if at := h.alive(by); h.from <= by && (last == nil || at > alive) {
+			last, alive = &h, at
+		}
 	}
-	return e
+	return last, alive
+}
+
+// windowAfter returns how long the broadcast must survive after this hold, and whether it is pardoned if it did not.
+func (n *Notes) windowAfter(t *truth, h *hold, alive, by Instant) (w time.Duration, pardon bool) {
+	died := slices.ContainsFunc(n.Faults, func(f Fault) bool {
+		return (f.Kind == Kill || f.Kind == Freeze) && f.Node == h.conn.Node && f.overlaps(alive-nearly, by)
+	})
+	wiped := slices.ContainsFunc(n.Faults, func(f Fault) bool { return f.Kind.wipes() && f.overlaps(alive-settling, by) })
+	w, asked := t.window(h.broadcast)
+	if died && !asked {
+		w = nodeLostWindow
+	}
+	return w, died && wiped
 }
 
 // checkFalseReconnecting finds streamers who were said to be gone while their socket was open, on a node with which

@@ -114,6 +114,14 @@ func TestLost(t *testing.T) {
 			s.fault(RedisEmpty, "", 101, 103)
 			back(s, 105)
 		}, nil},
+		{"her window was short, and her node frozen until after it", func(s *story) {
+			c, bob := alice(s, window(3*time.Second))
+			s.fault(Freeze, "n1", 100, 118)
+			c.Heard = []Span{{at(1), at(100)}, {at(118), s.Ended}}
+			bob.told(109, "e", 3, "live.reconnecting b 2 node_lost", until(112)).told(112.5, "e", 4, "live.ended b 3 node_lost")
+			gone(bob, 114)
+			c.snapshot(118, "f", 0, "online", unasked).did(118, ActLost, "b", lost(118)).close(120, EndDropped)
+		}, nil},
 		{"she never left", func(s *story) {
 			c, _ := alice(s)
 			c.snapshot(100, "f", 0, "online", unasked).did(100, ActLost, "b", lost(100)).close(101, EndDropped)

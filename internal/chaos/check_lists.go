@@ -62,7 +62,7 @@ func (n *Notes) goneBy(t *truth, ends map[string]happening, broadcast string) (I
 	if !asked {
 		window = nodeLostWindow // whatever it was
 	}
-	gone := last.alive()
+	gone := last.alive(last.to)
 	at := gone + noticing + window + nearly
 	for _, f := range n.Faults { // time without Redis does not count
 		if f.Kind.ofRedis() && f.To != forever && f.overlaps(gone-settling, at) {
@@ -106,13 +106,8 @@ func checkUnlisted(n *Notes) (found []Violation) {
 		for _, h := range t.holds {
 			missing := Instant(never)
 			for _, p := range log.between(h.from+soon, h.to-1) {
-				node := h.conn.Node
-				if !p.counts() || !h.covers(p.At, p.At) || n.disturbed(p.At-soon, p.At, log.Node, node) {
-					missing = never
-					continue
-				}
-				state := stateAt(listed[h.broadcast], p.At)
-				if state == "live" {
+				node, state := h.conn.Node, stateAt(listed[h.broadcast], p.At)
+				if state == "live" || !p.counts() || !h.covers(p.At, p.At) || n.disturbed(p.At-soon, p.At, log.Node, node) {
 					missing = never
 					continue
 				}

@@ -54,6 +54,14 @@ func TestListed(t *testing.T) {
 			s.listed("b", "live", 10, 101)
 			s.listed("b", "live", 102, 120, "n3")
 		}, []string{badListed}},
+		{"after she was said to be lost", func(s *story) {
+			s.polled(1, 599, true, false)
+			c, bob := alice(s)
+			c.close(100, EndDropped)
+			bob.told(100, "e", 3, "live.reconnecting b 2 connection_lost", until(115)).told(115, "e", 4, "live.ended b 3 connection_lost")
+			s.listed("b", "live", 10, 100)
+			s.listed("b", "reconnecting", 101, 130)
+		}, []string{badListed}},
 		{"after the end was answered, and nobody told", func(s *story) {
 			s.polled(1, 599, true, false)
 			c, bob := alice(s)
@@ -85,6 +93,15 @@ func TestListed(t *testing.T) {
 			s.fault(RedisCut, "", 105, 200)
 			s.listed("b", "live", 10, 100)
 			s.listed("b", "reconnecting", 101, 200)
+		}, nil},
+		{"long after she was gone, but Redis had been away in between", func(s *story) {
+			s.polled(1, 599, true, false)
+			c, bob := alice(s, window(20*time.Second))
+			c.close(100, EndDropped)
+			bob.told(100, "e", 3, "live.reconnecting b 2 connection_lost", until(120))
+			s.fault(RedisCut, "", 105, 130)
+			s.listed("b", "live", 10, 100)
+			s.listed("b", "reconnecting", 101, 185)
 		}, nil},
 		{"for ever", func(s *story) {
 			s.polled(1, 599, true, false)
@@ -137,9 +154,8 @@ func TestUnlisted(t *testing.T) {
 			s.listed("b", "live", 105, 600, "n3")
 		}, []string{badUnlisted}},
 		{"not while she is silent", func(s *story) {
-			live(s).silentFrom(90).close(130, EndSilent)
-			s.fault(Clients, "n1", 90, 125)
-			s.listed("b", "live", 10, 110)
+			live(s).close(130, EndSilent).silentFrom(90)
+			s.listed("b", "live", 10, 118)
 		}, nil},
 	})
 }
@@ -151,7 +167,7 @@ func TestFinal(t *testing.T) {
 			switch state {
 			case "":
 			case "error":
-				f.Error = "it is not ready"
+				f.Error, f.Rows = "it is not ready", []Row{{"alice", "b", "live"}}
 			default:
 				f.Rows = []Row{{"alice", "b", state}}
 			}

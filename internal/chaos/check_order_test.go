@@ -36,6 +36,9 @@ func TestOrder(t *testing.T) {
 		{"another epoch without one", func(s *story) {
 			s.connect("bob", "n1", 1).snapshot(2, "e", 7, "live b 3").told(4, "f", 1, "live.updated b 4")
 		}, []string{badOrder}},
+		{"another epoch as if it went on", func(s *story) {
+			s.connect("bob", "n1", 1).snapshot(2, "e", 7, "live b 3").told(4, "f", 8, "live.updated b 4")
+		}, []string{badOrder}},
 		{"a version left out", func(s *story) {
 			s.connect("bob", "n1", 1).snapshot(2, "e", 0, "live b 3").told(3, "e", 1, "live.updated b 5")
 		}, []string{badVersion}},
@@ -108,6 +111,10 @@ func TestForks(t *testing.T) {
 		{"two are told different things of the same place", func(s *story) {
 			s.connect("bob", "n1", 1).snapshot(2, "e", 0, "live b 1").told(3, "e", 1, "live.updated b 2")
 			s.connect("carol", "n2", 1).snapshot(2, "e", 0, "live b 1").told(4, "e", 1, "live.reconnecting b 2")
+		}, []string{badFork}},
+		{"one is told something else at the same place", func(s *story) {
+			s.connect("bob", "n1", 1).snapshot(2, "e", 0, "live b 1").told(3, "e", 1, "chat")
+			s.connect("carol", "n2", 1).snapshot(2, "e", 0, "live b 1").told(4, "e", 1, "x.poll")
 		}, []string{badFork}},
 		{"one transition at two places", func(s *story) {
 			s.connect("bob", "n1", 1).snapshot(2, "e", 0, "live b 1").told(3, "e", 1, "live.updated b 2").close(5, EndDropped)

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"iter"
 	"slices"
-	"strings"
 )
 
 // happening is an event of a room, whoever was told of it.
@@ -22,7 +21,7 @@ func (c *Conn) told() iter.Seq[Item] {
 					return
 				}
 			}
-			if strings.Contains(i.Kind, ".") && !yield(i) {
+			if i.Kind != itemJoined && i.Kind != itemLeft && i.Kind != itemOdd && !yield(i) {
 				return
 			}
 		}

@@ -30,6 +30,9 @@ func (d *delays) add(what string, promise, took time.Duration, fault int) {
 
 const atOnce = 250 * time.Millisecond
 
+// lease is how long a node may be silent before the others take it for dead.
+const lease = 8 * time.Second
+
 // measure takes the delays from the notes.
 func measure(n *Notes) delays {
 	m := measurer{n: n, t: n.truth(), happenings: n.happenings()}
@@ -45,7 +48,7 @@ func measure(n *Notes) delays {
 			m.told(k, f, "network silently gone → reconnecting", noticing, "")
 		case f.Kind == Isolate && f.To-f.From >= 8*second:
 			m.elsewhere(k, f)
-		case f.Kind == Freeze && f.To-f.From > settling:
+		case f.Kind == Freeze && f.To-f.From > lease:
 			m.complete(k, f, "a frozen node is back → its list is complete", f.Node)
 		case f.Kind.wipes():
 			m.complete(k, f, "Redis wiped → all lists complete", "")

@@ -237,11 +237,21 @@ func (r *run) fail(format string, args ...any) {
 	r.t.Errorf(format, args...)
 }
 
-// status prints a line every 10 s.
+// status prints a line every 10 s. To look for violations takes longer the more was noted; no more than a twentieth of
+// the time goes into that.
 func (r *run) status(ctx context.Context) {
-	for sleep(ctx, 10*time.Second) {
+	found := ""
+	for next := r.now(); sleep(ctx, 10*time.Second); {
+		if begun := r.now(); begun >= next {
+			all := Check(r.rec.snapshot())
+			if found = fmt.Sprintf("%d violations", len(all)); len(all) > 0 {
+				found += ": " + countsOf(all, func(v Violation) string { return v.Kind })
+			}
+			if next = r.now() + 20*(r.now()-begun); next > begun+10*second {
+				found += " by " + clock(begun)
+			}
+		}
 		live, reconnecting := r.rec.listed()
-		n := r.rec.snapshot()
-		r.say("live %d, reconnecting %d; %d events noted, %d violations", live, reconnecting, r.rec.count(), len(Check(n)))
+		r.say("live %d, reconnecting %d; %d events noted, %s", live, reconnecting, r.rec.count(), found)
 	}
 }

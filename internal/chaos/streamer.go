@@ -33,7 +33,7 @@ func (s *streamer) watch(on *socket, i Item) {
 	defer s.mu.Unlock()
 	switch {
 	case i.Kind == "live.ended" && i.Broadcast == s.live && !s.ending,
-		i.Kind == itemJoined && s.live != "" && !s.ending && (i.Broadcast != s.live || i.State != "live"):
+		i.Kind == itemJoined && s.live != "" && !s.ending && (i.Broadcast != s.live || !i.onAir()):
 		s.tellLocked(ActLost, s.live, on, i)
 		s.live = ""
 	case i.Kind == itemJoined && i.State == "live" && s.live == "" && !s.starting && !s.ending:

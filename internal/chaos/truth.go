@@ -105,6 +105,8 @@ func marksOf(a *Actor, c *Conn) (marks []mark) {
 		case i.Room != a.Name:
 		case i.Kind == itemJoined && i.Streamer && i.State == "live" && !a.ending(i):
 			marks = append(marks, mark{at: i.At, sent: i.Sent, broadcast: i.Broadcast})
+		case i.Kind == "live.resumed" && !a.ending(i):
+			marks = append(marks, mark{at: i.At, broadcast: i.Broadcast})
 		case i.Kind == itemJoined, i.Kind == "live.ended":
 			marks = append(marks, mark{at: i.At})
 		}
@@ -129,13 +131,14 @@ func (a *Actor) ending(snapshot Item) bool {
 	})
 }
 
-// alive returns until when the streamer was certainly there, of a hold that has ended: until the socket was closed, or
-// until the last that was heard, if that was longer ago than a streamer's connection is ever silent (a heartbeat comes
-// every 10 s). The node may have noticed the loss then.
-func (h hold) alive() Instant {
+// alive returns until when the streamer was certainly there, as far as a time: until the socket was closed, or until the
+// last that was heard, if that was longer ago than a streamer's connection is ever silent (a heartbeat comes every 10 s).
+// The node may have noticed the loss then.
+func (h hold) alive(at Instant) Instant {
 	const beat = 12 * time.Second
-	if heard := h.conn.lastHeard(h.to); h.to-heard > beat {
+	at = min(h.to, at)
+	if heard := h.conn.lastHeard(at); at-heard > beat {
 		return heard
 	}
-	return h.to
+	return at
 }
