@@ -86,7 +86,8 @@ func TestLost(t *testing.T) {
 	}
 	testStories(t, []tell{
 		{"away for longer than the window", func(s *story) {
-			c, _ := alice(s)
+			c, bob := alice(s)
+			gone(bob, 100)
 			c.close(100, EndDropped)
 			back(s, 120)
 		}, nil},
@@ -97,18 +98,21 @@ func TestLost(t *testing.T) {
 			back(s, 106)
 		}, []string{badLost}},
 		{"away for less than the window that she had asked for", func(s *story) {
-			c, _ := alice(s, window(time.Minute))
+			c, bob := alice(s, window(time.Minute))
+			gone(bob, 100)
 			c.close(100, EndDropped)
 			back(s, 150)
 		}, []string{badLost}},
 		{"her node was killed, and she was back within 45 s", func(s *story) {
-			c, _ := alice(s)
+			c, bob := alice(s)
+			gone(bob, 100)
 			c.close(100, EndLost)
 			s.fault(Kill, "n1", 100, 108)
 			back(s, 130)
 		}, []string{badLost}},
 		{"her node was killed while Redis lost its memory", func(s *story) {
-			c, _ := alice(s)
+			c, bob := alice(s)
+			gone(bob, 100)
 			c.close(100, EndLost)
 			s.fault(Kill, "n1", 100, 108)
 			s.fault(RedisEmpty, "", 101, 103)
@@ -123,7 +127,8 @@ func TestLost(t *testing.T) {
 			c.snapshot(118, "f", 0, "online", unasked).did(118, ActLost, "b", lost(118)).close(120, EndDropped)
 		}, nil},
 		{"she never left", func(s *story) {
-			c, _ := alice(s)
+			c, bob := alice(s)
+			gone(bob, 100)
 			c.snapshot(100, "f", 0, "online", unasked).did(100, ActLost, "b", lost(100)).close(101, EndDropped)
 		}, []string{badLost}},
 	})

@@ -109,7 +109,7 @@ func TestListed(t *testing.T) {
 			c.close(100, EndLost)
 			s.fault(Kill, "n1", 100, 105)
 			s.listed("b", "live", 10, 599)
-		}, []string{badListed}},
+		}, []string{badListed, badUntold}},
 	})
 }
 
@@ -156,7 +156,7 @@ func TestUnlisted(t *testing.T) {
 		{"not while she is silent", func(s *story) {
 			live(s).close(130, EndSilent).silentFrom(90)
 			s.listed("b", "live", 10, 118)
-		}, nil},
+		}, []string{badUntold}},
 	})
 }
 
@@ -181,12 +181,14 @@ func TestFinal(t *testing.T) {
 		{"one does not know", func(s *story) { alice(s); final(s, "live", "error", "live") }, []string{badFinal}},
 		{"she is not reconnecting", func(s *story) { alice(s); final(s, "reconnecting", "reconnecting", "reconnecting") }, []string{badFinal}},
 		{"she is long gone", func(s *story) {
-			c, _ := alice(s)
+			c, bob := alice(s)
+			gone(bob, 100)
 			c.close(100, EndDropped)
 			final(s, "", "", "")
 		}, nil},
 		{"she is long gone, and listed", func(s *story) {
-			c, _ := alice(s)
+			c, bob := alice(s)
+			gone(bob, 100)
 			c.close(100, EndDropped)
 			final(s, "live", "live", "live")
 		}, []string{badFinal}},

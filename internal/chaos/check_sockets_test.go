@@ -65,6 +65,7 @@ func TestActs(t *testing.T) {
 			c, bob := alice(s)
 			c.did(100, ActEnd, "b").did(200, ActStart, "b").close(201, EndDropped)
 			bob.told(100.1, "e", 3, "live.ended b 2 ended_by_streamer")
+			gone(bob, 150)
 		}, []string{badGhost}},
 		{"what has ended runs, she is told", func(s *story) {
 			c, bob := alice(s)

@@ -154,11 +154,17 @@ func (k *keeper) attend(ctx context.Context, s *socket) *socket {
 }
 
 // linger lets one in eight of the streamers whose connection broke come back late: those whose phone fell with the
-// connection. Else nobody would be missing for long enough to be missed.
+// connection. Else nobody would be missing for long enough to be missed. One in four of them is gone for longer than any
+// window lasts.
 func (k *keeper) linger(ctx context.Context, s *socket) {
-	if k.actor.Streamer && s.note.End == EndLost && k.rnd.IntN(8) == 0 {
-		sleep(ctx, 11*time.Second+time.Duration(k.rnd.Int64N(int64(12*time.Second))))
+	if !k.actor.Streamer || s.note.End != EndLost || k.rnd.IntN(8) != 0 {
+		return
 	}
+	away := 11*time.Second + time.Duration(k.rnd.Int64N(int64(12*time.Second)))
+	if k.rnd.IntN(4) == 0 {
+		away = 100 * time.Second
+	}
+	sleep(ctx, away)
 }
 
 // leave drops the connection and stays away.

@@ -100,9 +100,9 @@ func (m *measurer) cause(i Item, holds []hold) (what string, promise time.Durati
 		}
 		switch {
 		case act.Kind == ActStart && i.Kind == "live.started":
-			return "live.start → live.started", atOnce, act.Sent, a.node(act.Conn)
+			return "live.start → live.started", atOnce, act.Tried, a.node(act.Conn)
 		case (act.Kind == ActEnd || act.Kind == ActLeave) && i.Kind == "live.ended" && i.Reason != "connection_lost":
-			return "live.end → live.ended", atOnce, act.Sent, a.node(act.Conn)
+			return "live.end → live.ended", atOnce, act.Tried, a.node(act.Conn)
 		}
 	}
 	for _, h := range slices.Backward(holds) { // the last that there was by then

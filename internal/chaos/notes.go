@@ -173,6 +173,7 @@ type Act struct {
 	Window    time.Duration `json:",omitempty"` // of start; never: none was asked for
 	Away      time.Duration `json:",omitempty"`
 	Tries     int           `json:",omitempty"`
+	Tried     Instant       `json:",omitempty"` // when the last of them was sent
 	Last      string        `json:",omitempty"` // why it was tried again, the last time
 	Refused   string        `json:",omitempty"` // the code of an error that is no "try again"
 }

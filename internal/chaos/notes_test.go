@@ -123,7 +123,7 @@ func until(when float64) func(*Item) { return func(i *Item) { i.Until = at(when)
 
 // did notes an act of alice's that was answered at once.
 func (c *conn) did(when float64, kind ActKind, broadcast string, change ...func(*Act)) *conn {
-	act := Act{Kind: kind, Sent: at(when), Acked: at(when + 0.01), Conn: c.N, Broadcast: broadcast, Tries: 1}
+	act := Act{Kind: kind, Sent: at(when), Acked: at(when + 0.01), Conn: c.N, Broadcast: broadcast, Tries: 1, Tried: at(when)}
 	if kind == ActStart {
 		act.Window = never
 	}

@@ -21,6 +21,7 @@ type streamer struct {
 	live     string // the broadcast that they believe to run, "" for none
 	ending   bool   // they have asked for its end, and don't know the outcome
 	starting bool
+	ended    Instant       // when the last end was answered: a room may hear of it a moment later
 	news     chan struct{} // cap 1: live has changed without their doing
 }
 
@@ -36,7 +37,7 @@ func (s *streamer) watch(on *socket, i Item) {
 		i.Kind == itemJoined && s.live != "" && !s.ending && (i.Broadcast != s.live || !i.onAir()):
 		s.tellLocked(ActLost, s.live, on, i)
 		s.live = ""
-	case i.Kind == itemJoined && i.State == "live" && s.live == "" && !s.starting && !s.ending:
+	case i.Kind == itemJoined && i.State == "live" && s.live == "" && !s.starting && !s.ending && i.Sent > s.ended+2*second:
 		s.tellLocked(ActGhost, i.Broadcast, on, i)
 		s.live = i.Broadcast // to be ended
 	}
@@ -183,7 +184,7 @@ func (s *streamer) finish(ctx context.Context, how ActKind) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.ending = false; ok {
-		s.live = ""
+		s.live, s.ended = "", s.rec.now()
 	}
 }
 
@@ -204,9 +205,10 @@ func (s *streamer) do(ctx context.Context, kind ActKind, name string, f fields) 
 			name = "live.end"
 		}
 		act.Tries++
+		tried := s.rec.now()
 		m, err := on.request(ctx, name, f, 10*time.Second)
 		s.rec.amend(s.actor, k, func(a *Act) {
-			a.Tries++
+			a.Tries, a.Tried = a.Tries+1, tried
 			if err != nil {
 				a.Last = err.Error()
 			}

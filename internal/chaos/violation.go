@@ -29,6 +29,7 @@ const (
 	badEnded     = "ended wrongly"      // the broadcast of somebody who was there, or back in time, was ended
 	badLost      = "broadcast lost"     // a streamer came back in time and found no broadcast
 	badFalse     = "false reconnecting" // though the socket was open and nothing was wrong with the node
+	badUntold    = "never told"         // a streamer was gone for long, and nobody there was told anything
 	badDrain     = "drain told"         // a rolling restart was not silent
 	badListed    = "listed too long"
 	badUnlisted  = "not listed"
@@ -41,7 +42,7 @@ const (
 
 // checks are all of them, in the order of the report.
 var checks = []func(*Notes) []Violation{
-	checkOrder, checkForks, checkComplete, checkEnded, checkLost, checkFalseReconnecting, checkDrain,
+	checkOrder, checkForks, checkComplete, checkEnded, checkLost, checkFalseReconnecting, checkTold, checkDrain,
 	checkGhostSnapshots, checkListed, checkUnlisted, checkClosed, checkActs, checkFinal,
 }
 
