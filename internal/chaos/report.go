@@ -9,8 +9,9 @@ import (
 	"strings"
 )
 
-// shown is how many violations are shown in full.
-const shown = 20
+// shown is how many violations are shown in full, and shownOfKind how many of a kind: the first of each, since one
+// mistake makes many.
+const shown, shownOfKind = 20, 3
 
 // Report writes what a run has found for a person. replay is the command that does it again.
 func Report(w io.Writer, r Result, replay string) {
@@ -41,16 +42,27 @@ func Report(w io.Writer, r Result, replay string) {
 	fmt.Fprintf(w, "The machine was busy %s\n", strings.Join(busy, ", "))
 
 	fmt.Fprintf(w, "\nViolations: %d\n", len(r.Violations))
-	for _, v := range r.Violations[:min(shown, len(r.Violations))] {
+	examples := examplesOf(r.Violations)
+	for _, v := range examples {
 		fmt.Fprintf(w, "  %s\n           (%s)\n", v, n.near(v.At))
 	}
-	if len(r.Violations) > shown {
-		fmt.Fprintf(w, "  … and %d more\n", len(r.Violations)-shown)
+	if more := len(r.Violations) - len(examples); more > 0 {
+		fmt.Fprintf(w, "  … and %d more\n", more)
 	}
 	if len(r.Violations) > 0 {
 		fmt.Fprintf(w, "By kind: %s\n", countsOf(r.Violations, func(v Violation) string { return v.Kind }))
 	}
 	fmt.Fprintf(w, "Again: %s\n", replay)
+}
+
+func examplesOf(all []Violation) (examples []Violation) {
+	of := make(map[string]int)
+	for _, v := range all {
+		if of[v.Kind]++; of[v.Kind] <= shownOfKind && len(examples) < shown {
+			examples = append(examples, v)
+		}
+	}
+	return examples
 }
 
 func acts(n *Notes) (all []Act) {
