@@ -41,7 +41,7 @@ func checkEnded(n *Notes) (found []Violation) {
 					bad("before %s, which was announced", clock(u))
 				}
 				for _, hold := range t.of[h.Broadcast] {
-					if n.heldWrongly(t, hold, h) {
+					if hold.heldAt(h.Made) {
 						bad("while its streamer was on connection %d to %s since %s, and had heard from it at %s",
 							hold.conn.N, hold.conn.Node, clock(hold.from), clock(hold.conn.lastHeard(h.Made)))
 					}
@@ -52,14 +52,9 @@ func checkEnded(n *Notes) (found []Violation) {
 	return found
 }
 
-// heldWrongly reports whether a broadcast ended while this hold was good.
-func (n *Notes) heldWrongly(t *truth, hold hold, end happening) bool {
-	heard := hold.conn.lastHeard(end.Made)
-	if !hold.covers(end.Made, end.Made) || heard < end.Made-hearing+nearly {
-		return false
-	}
-	w, asked := t.window(end.Broadcast)
-	return !(asked && w < nodeLostWindow && n.nodeFault(heard, end.Made, hold.conn.Node))
+// heldAt reports whether the streamer was there at a moment, and had heard from the server lately.
+func (h hold) heldAt(at Instant) bool {
+	return h.covers(at, at) && h.conn.lastHeard(at) >= at-hearing+nearly
 }
 
 // checkLost looks at the streamers who found that their broadcast is no more, whether anybody was told of an end or not:
@@ -112,8 +107,11 @@ func (n *Notes) windowAfter(t *truth, h *hold, alive, by Instant) (w time.Durati
 	})
 	wiped := slices.ContainsFunc(n.Faults, func(f Fault) bool { return f.Kind.wipes() && f.overlaps(alive-settling, by) })
 	w, asked := t.window(h.broadcast)
-	if died && !asked {
+	switch {
+	case died && !asked:
 		w = nodeLostWindow
+	case died:
+		w = max(w, leastWindow)
 	}
 	return w, died && wiped
 }

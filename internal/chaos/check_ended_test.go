@@ -38,13 +38,13 @@ func TestEnded(t *testing.T) {
 			bob.told(100, "e", 3, "live.reconnecting b 2 connection_lost", until(115)).told(115.5, "e", 4, "live.ended b 3 connection_lost")
 			gone(bob, 117)
 		}, nil},
-		{"her window was short and her node frozen", func(s *story) {
+		{"her window was short and her node frozen, which she can't know", func(s *story) {
 			c, bob := alice(s, window(3*time.Second))
 			c.close(125, EndSilent).silentFrom(100)
 			s.fault(Freeze, "n1", 100, 118)
 			bob.told(109, "e", 3, "live.reconnecting b 2 node_lost", until(112)).told(112.5, "e", 4, "live.ended b 3 node_lost")
 			gone(bob, 114)
-		}, nil},
+		}, []string{badEnded}},
 		{"her node was frozen, and nobody asked for a short window", func(s *story) {
 			c, bob := alice(s)
 			c.close(125, EndSilent).silentFrom(100)
@@ -125,7 +125,7 @@ func TestLost(t *testing.T) {
 			bob.told(109, "e", 3, "live.reconnecting b 2 node_lost", until(112)).told(112.5, "e", 4, "live.ended b 3 node_lost")
 			gone(bob, 114)
 			c.snapshot(118, "f", 0, "online", unasked).did(118, ActLost, "b", lost(118)).close(120, EndDropped)
-		}, nil},
+		}, []string{badLost, badEnded}},
 		{"she never left", func(s *story) {
 			c, bob := alice(s)
 			gone(bob, 100)

@@ -62,6 +62,7 @@ func (n *Notes) goneBy(t *truth, ends map[string]happening, broadcast string) (I
 	if !asked {
 		window = nodeLostWindow // whatever it was
 	}
+	window = max(window, leastWindow) // as it may have been a node that went
 	gone := last.alive(last.to)
 	at := gone + noticing + window + nearly
 	for _, f := range n.Faults { // time without Redis does not count

@@ -195,15 +195,20 @@ func (s *streamer) do(ctx context.Context, kind ActKind, name string, f fields) 
 		act.Window, act.Broadcast = s.window, ""
 	}
 	k := s.rec.act(s.actor, act)
+	var last *socket
 	for {
 		on, err := s.socket(ctx)
 		if err != nil {
 			return message{}, false
 		}
 		if kind == ActLeave && act.Tries > 0 {
-			// A leave whose outcome is unknown: the keeper has joined anew meanwhile, or the room was left.
-			name = "live.end"
+			// A leave whose outcome is unknown may be repeated where it was asked for. Elsewhere the keeper has joined anew,
+			// and what is left to do is to end the broadcast.
+			if name = "live.end"; on == last {
+				name = "leave"
+			}
 		}
+		last = on
 		act.Tries++
 		tried := s.rec.now()
 		m, err := on.request(ctx, name, f, 10*time.Second)
@@ -219,7 +224,7 @@ func (s *streamer) do(ctx context.Context, kind ActKind, name string, f fields) 
 			s.answered(name, k, on, m)
 			return m, true
 		case !errors.As(err, &refused), refused == "unavailable", refused == "rate_limited", refused == "internal":
-		case refused == "not_joined" && kind == ActLeave:
+		case refused == "not_joined" && name == "leave":
 			s.answered("", k, on, m)
 			return m, true
 		case refused == "not_joined": // it was replaced, or left

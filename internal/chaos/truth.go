@@ -10,6 +10,8 @@ import (
 const (
 	defaultWindow  = 15 * time.Second
 	nodeLostWindow = 45 * time.Second
+	// leastWindow is for those who asked for less when it was a node that went: their client may not have noticed.
+	leastWindow = 25 * time.Second
 )
 
 // hold is a time in which a streamer was on a connection, and knew from the server that their broadcast ran.
