@@ -5,31 +5,40 @@ import (
 	"slices"
 )
 
-// checkTold finds streamers who were gone for longer than it may take to notice, without a word to those who were
-// watching. It says nothing of rooms in which nobody was connected all that time.
+// checkTold finds streamers who were gone, or had ended their broadcast, for longer than it may take to notice, without a
+// word to those who were watching; and those who are live without one. It says nothing of rooms in which nobody was
+// connected all that time: what one of several is not told is the business of checkComplete.
 func checkTold(n *Notes) (found []Violation) {
-	t, happenings := n.truth(), n.happenings()
-	watching := n.watching()
+	t, happenings, watching := n.truth(), n.happenings(), n.watching()
 	for _, h := range t.holds {
+		room := h.actor.Name
+		untold := func(since, by Instant, as func(seat) bool) bool {
+			return by <= n.Ended && slices.ContainsFunc(watching[room], func(s seat) bool {
+				return s.during(since-atFirst, by) && s.conn.connected(since-atFirst, by) && !as(s)
+			})
+		}
+		said := func(since Instant, kinds ...string) bool {
+			return slices.ContainsFunc(happenings[room], func(e happening) bool {
+				return e.Broadcast == h.broadcast && e.Made > since-nearly && (len(kinds) == 0 || slices.Contains(kinds, e.Kind))
+			})
+		}
+		bad := func(at Instant, format string, args ...any) {
+			found = append(found, Violation{
+				Kind: badUntold, At: at, Room: room, Broadcast: h.broadcast,
+				Text: fmt.Sprintf(format, args...) + fmt.Sprintf(" (connection %d to %s), and by now the room was told nothing of it", h.conn.N, h.conn.Node),
+			})
+		}
+
 		gone := h.alive(h.to)
 		by := n.settledBy(gone+noticing, soon, n.nodes()...)
-		if by > n.Ended || h.to < h.conn.closed() || t.back(h, gone, by) {
-			continue
+		if !t.back(h, gone, by) && !said(gone, "live.reconnecting", "live.ended") &&
+			untold(gone, by, func(s seat) bool { return s.shown(h.broadcast, false, gone) }) {
+			bad(by, "its streamer is gone, or has ended it, since %s", clock(gone))
 		}
-		told := slices.ContainsFunc(happenings[h.actor.Name], func(e happening) bool {
-			return e.Broadcast == h.broadcast && e.Made > gone-nearly && (e.Kind == "live.reconnecting" || e.Kind == "live.ended")
-		})
-		untold := slices.ContainsFunc(watching[h.actor.Name], func(s seat) bool {
-			return s.during(gone-atFirst, by) && s.conn.connected(gone-atFirst, by) && !s.shownWithout(h.broadcast, gone)
-		})
-		if told || !untold {
-			continue
+		by = n.settledBy(h.from, soon, n.nodes()...)
+		if h.to > by && !said(0) && untold(h.from, by, func(s seat) bool { return s.shown(h.broadcast, true, 0) }) {
+			bad(by, "it runs since %s", clock(h.from))
 		}
-		found = append(found, Violation{
-			Kind: badUntold, At: by, Room: h.actor.Name, Broadcast: h.broadcast,
-			Text: fmt.Sprintf("its streamer is gone since %s (connection %d to %s was %s), and until now the room was told nothing of it",
-				clock(gone), h.conn.N, h.conn.Node, h.conn.End),
-		})
 	}
 	return found
 }
@@ -60,7 +69,9 @@ func (n *Notes) watching() map[string][]seat {
 	return rooms
 }
 
-// shownWithout reports whether a snapshot said, after a time, that the broadcast is not live.
-func (w *watch) shownWithout(broadcast string, after Instant) bool {
-	return slices.ContainsFunc(w.snapshots, func(s Item) bool { return s.At > after && (s.Broadcast != broadcast || s.State != "live") })
+// shown reports whether a snapshot said, after a time, that the broadcast is live, or that it is not.
+func (w *watch) shown(broadcast string, live bool, after Instant) bool {
+	return slices.ContainsFunc(w.snapshots, func(s Item) bool {
+		return s.At > after && (s.Broadcast == broadcast && s.State == "live") == live
+	})
 }

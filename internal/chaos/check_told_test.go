@@ -40,6 +40,20 @@ func TestTold(t *testing.T) {
 			c.close(100, EndDropped)
 			gone(bob, 120)
 		}, nil},
+		{"she ended it, and nobody is told", func(s *story) {
+			c, _ := alice(s)
+			c.did(90, ActEnd, "b")
+		}, []string{badUntold}},
+		{"she is live, and nobody is told", func(s *story) {
+			s.actor("alice").Slow = []Span{{0, s.Ended}}
+			s.connect("alice", "n1", 1).snapshot(2, "e", 1, "online").did(10, ActStart, "b")
+			s.connect("bob", "n2", 1).snapshot(2, "e", 1, "online")
+		}, []string{badUntold}},
+		{"she is live, and a snapshot says so", func(s *story) {
+			s.actor("alice").Slow = []Span{{0, s.Ended}}
+			s.connect("alice", "n1", 1).snapshot(2, "e", 1, "online").did(10, ActStart, "b")
+			s.connect("bob", "n2", 1).snapshot(2, "e", 1, "online").snapshot(12, "f", 0, "live b 1", unasked)
+		}, nil},
 		{"she had ended it", func(s *story) {
 			c, bob := alice(s)
 			c.did(90, ActEnd, "b").close(100, EndDropped)
