@@ -23,7 +23,7 @@ run: ## start one node with everything embedded, and print links to try it
 .PHONY: test
 test: ## run every check there is, with nothing skipped; installs what is missing first
 	@.ci/bring-up
-	@.ci/steps format vet staticcheck go-test web-test web-dist e2e
+	@.ci/steps format vet staticcheck go-test web-test web-dist e2e chaos
 
 .PHONY: lint
 lint: format vet staticcheck ## check the form of the Go code: gofmt, vet, staticcheck
@@ -34,8 +34,8 @@ format: # say which Go files gofmt would change
 	if [ -n "$$files" ]; then echo "gofmt would change these; \"gofmt -w\" with their names does:"; echo "$$files"; exit 1; fi
 
 .PHONY: vet
-vet:
-	@go vet ./...
+vet: # with the fault checker's test, which is built when it is asked for
+	@go vet -tags chaos ./...
 
 .PHONY: staticcheck
 staticcheck:
@@ -54,6 +54,19 @@ go-test: shipped ## run the Go tests with the race detector; none may skip
 .PHONY: soak
 soak: shipped ## run the Go tests in full length, which takes long
 	@TALLYLIGHT_TEST_ALL=1 TALLYLIGHT_SOAK=1 .ci/go-test -count=1 -timeout=2h ./...
+
+# Two minutes of faults take three and a half. SEED=0 draws a seed, and the end of the run says which. NOTES names a file
+# for what was observed, OVERLAY one for "go build -overlay".
+FOR ?= 2m
+SEED ?= 0
+FAULTS ?=
+NOTES ?=
+OVERLAY ?=
+
+.PHONY: chaos
+chaos: ## break what can break under load, and look for broken promises: make chaos FOR=30m SEED=7 FAULTS=kill,freeze
+	@go test -tags chaos -run '^TestChaos$$' -v -count=1 -timeout=0 ./internal/chaos -chaos.for='$(FOR)' -chaos.seed='$(SEED)' \
+		-chaos.faults='$(FAULTS)' -chaos.notes='$(abspath $(NOTES))' -chaos.overlay='$(abspath $(OVERLAY))'
 
 .PHONY: web
 web: $(modules) ## rebuild web/dist, which is to be committed

@@ -28,8 +28,9 @@ var arrows = map[string][]string{
 	"presence":            {"internal/redisconn", "internal/wire"},
 	"auth":                nil,
 	"migrations":          nil,
-	"deploy":              nil, // only tests of what is deployed: the images, nginx.conf
-	"internal/redisconn":  nil, // how Redis is spoken to; what is kept there is the business of presence and rooms
+	"deploy":              nil,                             // only tests of what is deployed: the images, nginx.conf
+	"internal/chaos":      {"auth", "internal/testserver"}, // the fault checker: it starts the program, and knows it by its protocol alone
+	"internal/redisconn":  nil,                             // how Redis is spoken to; what is kept there is the business of presence and rooms
 	"internal/testserver": nil,
 	"internal/wire":       nil, // JSON as sockets carry it
 }

@@ -1,0 +1,221 @@
+package chaos
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"sync"
+	"time"
+)
+
+// keeper is a good client: it keeps one connection that has joined its rooms, comes back when that ends, and goes to
+// another node when it is asked to.
+type keeper struct {
+	rec     *recorder
+	pulse   *pulse
+	cluster *cluster
+	actor   *Actor
+	rooms   []string
+	token   string
+	ip      string // what it claims as its address: limits per address are not what is tested
+	home    int    // the node that it prefers, -1: nginx
+	onItem  func(*socket, Item)
+	drops   chan time.Duration // cap 1: leave without a word, for so long
+
+	rnd *rand.Rand // owned by run
+
+	mu      sync.Mutex
+	current *socket       // joined; nil while there is none
+	changed chan struct{} // closed when current changes
+}
+
+// run keeps the connection until the context ends.
+func (k *keeper) run(ctx context.Context) {
+	var since map[string]Position
+	for ctx.Err() == nil {
+		s := k.connect(ctx, since)
+		for s != nil {
+			k.set(s)
+			next := k.attend(ctx, s)
+			since = s.positions()
+			s = next
+		}
+		k.set(nil)
+	}
+}
+
+func (k *keeper) set(s *socket) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.current = s
+	close(k.changed)
+	k.changed = make(chan struct{})
+}
+
+// socket waits for a connection that has joined.
+func (k *keeper) socket(ctx context.Context) (*socket, error) {
+	for {
+		k.mu.Lock()
+		s, changed := k.current, k.changed
+		k.mu.Unlock()
+		if s != nil {
+			select {
+			case <-s.done: // its replacement will come
+			default:
+				return s, nil
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-changed:
+		}
+	}
+}
+
+// where returns the next address to try.
+func (k *keeper) where() (addr, via string) {
+	if k.home < 0 {
+		return k.cluster.front, "nginx"
+	}
+	n := k.cluster.nodes[k.home%len(k.cluster.nodes)]
+	return n.relay.addr, n.name
+}
+
+// connect opens a connection and joins, trying until the context ends: full jitter, from 50 ms up to 2 s.
+func (k *keeper) connect(ctx context.Context, since map[string]Position) *socket {
+	for limit := 50 * time.Millisecond; ; limit = min(2*limit, 2*time.Second) {
+		if !sleep(ctx, time.Duration(k.rnd.Int64N(int64(limit)))) {
+			return nil
+		}
+		if s := k.open(ctx, since, 3); s != nil {
+			return s
+		}
+		if k.home >= 0 { // those who know the nodes try another one
+			k.home += 1 + k.rnd.IntN(2)
+		}
+	}
+}
+
+// open makes one attempt. While a node says that it can't tell, the join is tried again on the same connection, tries
+// times.
+func (k *keeper) open(ctx context.Context, since map[string]Position, tries int) *socket {
+	s, err := k.dial(ctx)
+	if err != nil {
+		return nil
+	}
+	for _, room := range k.rooms {
+		for try := 1; ; try++ {
+			err := k.join(ctx, s, room, since)
+			if err == nil {
+				break
+			}
+			var refused refusal
+			if !errors.As(err, &refused) || try == tries || !sleep(ctx, k.pause()) {
+				s.end(EndGivenUp)
+				return nil
+			}
+		}
+	}
+	return s
+}
+
+func (k *keeper) join(ctx context.Context, s *socket, room string, since map[string]Position) error {
+	f := fields{"room": room}
+	if k.actor.Streamer {
+		f["role"] = "streamer"
+	}
+	if p, ok := since[room]; ok && p.Epoch != "" {
+		f["since"] = fields{"epoch": p.Epoch, "offset": p.Offset}
+	}
+	_, err := s.request(ctx, "join", f, 8*time.Second)
+	return err
+}
+
+// pause is how long to wait after "unavailable".
+func (k *keeper) pause() time.Duration {
+	return 300*time.Millisecond + time.Duration(k.rnd.Int64N(int64(700*time.Millisecond)))
+}
+
+// attend stays with a connection until it has ended, and returns the one that has replaced it, or nil.
+func (k *keeper) attend(ctx context.Context, s *socket) *socket {
+	select {
+	case <-ctx.Done():
+		s.end(EndOver)
+	case <-s.done:
+		k.set(nil)
+		k.linger(ctx, s)
+	case away := <-k.drops:
+		k.leave(ctx, s, away)
+	case after := <-s.moving:
+		return k.move(ctx, s, after)
+	}
+	return nil
+}
+
+// linger lets one in eight of the streamers whose connection broke come back late: those whose phone fell with the
+// connection. Else nobody would be missing for long enough to be missed. One in four of them is gone for longer than any
+// window lasts.
+func (k *keeper) linger(ctx context.Context, s *socket) {
+	if !k.actor.Streamer || s.note.End != EndLost || k.rnd.IntN(8) != 0 {
+		return
+	}
+	away := 11*time.Second + time.Duration(k.rnd.Int64N(int64(12*time.Second)))
+	if k.rnd.IntN(4) == 0 {
+		away = 100 * time.Second
+	}
+	sleep(ctx, away)
+}
+
+// leave drops the connection and stays away.
+func (k *keeper) leave(ctx context.Context, s *socket, away time.Duration) {
+	k.set(nil)
+	now := k.rec.now()
+	k.rec.act(k.actor, Act{Kind: ActDrop, Sent: now, Acked: now, Conn: s.note.N, Away: away})
+	s.end(EndDropped)
+	sleep(ctx, away)
+}
+
+// move goes to another node: the new connection is opened and has joined before the old one is dropped. As long as none
+// can be had the old one is kept.
+func (k *keeper) move(ctx context.Context, s *socket, after time.Duration) *socket {
+	wait := after
+	for {
+		timer := time.NewTimer(wait)
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			s.end(EndOver)
+			return nil
+		case <-s.done:
+			timer.Stop()
+			return nil
+		case away := <-k.drops:
+			timer.Stop()
+			k.leave(ctx, s, away)
+			return nil
+		case <-timer.C:
+		}
+		if next := k.open(ctx, s.positions(), 1); next != nil {
+			k.set(next)
+			s.end(EndMoved)
+			return next
+		}
+		if k.home >= 0 {
+			k.home += 1 + k.rnd.IntN(2)
+		}
+		wait = k.pause()
+	}
+}
+
+// sleep waits, and reports whether the context goes on.
+func sleep(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
+	}
+}
