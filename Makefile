@@ -68,6 +68,12 @@ chaos: ## break what can break under load, and look for broken promises: make ch
 	@go test -tags chaos -run '^TestChaos$$' -v -count=1 -timeout=0 ./internal/chaos -chaos.for='$(FOR)' -chaos.seed='$(SEED)' \
 		-chaos.faults='$(FAULTS)' -chaos.notes='$(abspath $(NOTES))' -chaos.overlay='$(abspath $(OVERLAY))'
 
+SEEDS ?= 10
+
+.PHONY: mutants
+mutants: ## see that the fault checker catches a service that lacks a check: up to two minutes for each of SEEDS=10, three times
+	@go test -tags chaos -run '^TestMutants$$' -v -count=1 -timeout=0 ./internal/chaos -chaos.seeds='$(SEEDS)'
+
 .PHONY: web
 web: $(modules) ## rebuild web/dist, which is to be committed
 	@npm --prefix web run build

@@ -29,7 +29,9 @@ func (r *run) inflict(plan []Fault) {
 	}
 	slices.SortStableFunc(steps, func(a, b step) int { return cmp.Compare(a.at, b.at) })
 	for _, s := range steps {
-		time.Sleep(s.at - r.now())
+		if !r.wait(s.at - r.now()) {
+			return
+		}
 		if err := s.do(); err != nil {
 			r.t.Errorf("%s: %s: %v", clock(r.now()), s.name, err)
 		}

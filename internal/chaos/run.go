@@ -36,6 +36,9 @@ type Config struct {
 	Streamers int
 	Viewers   int
 	Out       io.Writer // for progress
+	// Enough ends the run early, once it is true of the violations so far. Those are of notes that still grow: not all
+	// would still be found in the end. nil: it never ends early.
+	Enough func([]Violation) bool
 }
 
 // nodeNames are those of the cluster.
@@ -50,6 +53,7 @@ type run struct {
 	pulse   *pulse
 	viewers []*keeper
 	repairs sync.WaitGroup // repairs under way
+	enough  chan struct{}  // closed by status once cfg.Enough says so
 
 	mu   sync.Mutex // for Out, and t from other goroutines
 	load []load
@@ -76,7 +80,7 @@ func Run(t testing.TB, cfg Config) Result {
 	for _, f := range plan {
 		fmt.Fprintf(cfg.Out, "  %8s – %8s  %s\n", clock(f.From), clock(f.To), f)
 	}
-	r := &run{t: t, cfg: cfg, cluster: newCluster(t, binary, cfg.Root, cfg.Logs, len(nodeNames))}
+	r := &run{t: t, cfg: cfg, cluster: newCluster(t, binary, cfg.Root, cfg.Logs, len(nodeNames)), enough: make(chan struct{})}
 	r.rec = newRecorder(r.cluster.nodes)
 	r.pulse = &pulse{rec: r.rec, open: make(map[*socket]bool)}
 	return r.all(plan)
@@ -98,19 +102,31 @@ func (r *run) all(plan []Fault) Result {
 	}
 	r.cast(ctx, &running, rest)
 	r.measureLoad("while everybody came in")
-	time.Sleep(warmUp - r.now())
+	r.wait(warmUp - r.now())
 	r.measureLoad("before the first fault")
 	r.inflict(plan)
 	r.repairs.Wait()
 	r.measureLoad("with faults")
 	r.say("all is repaired; %s of quiet follow", quiet)
 	close(rest)
-	time.Sleep(quiet)
-	r.measureLoad("in the quiet at the end")
-	final := r.final(ctx)
+	var final []Final
+	if r.wait(quiet) {
+		r.measureLoad("in the quiet at the end")
+		final = r.final(ctx)
+	}
 	notes := r.rec.snapshot()
 	notes.Final = final
 	return Result{Notes: notes, Violations: Check(notes), Load: r.load}
+}
+
+// wait waits, and reports whether there is reason to go on.
+func (r *run) wait(d time.Duration) bool {
+	select {
+	case <-r.enough:
+		return false
+	case <-time.After(d):
+		return true
+	}
 }
 
 // coldStart is how long nodes that say they are ready are left alone at the very beginning.
@@ -244,6 +260,10 @@ func (r *run) status(ctx context.Context) {
 	for next := r.now(); sleep(ctx, 10*time.Second); {
 		if begun := r.now(); begun >= next {
 			all := Check(r.rec.snapshot())
+			if r.cfg.Enough != nil && r.cfg.Enough(all) {
+				close(r.enough)
+				return
+			}
 			if found = fmt.Sprintf("%d violations", len(all)); len(all) > 0 {
 				found += ": " + countsOf(all, func(v Violation) string { return v.Kind })
 			}
