@@ -13,10 +13,6 @@ var lostReasons = []string{"connection_lost", "node_lost", "drain", "lost"}
 const nearly = time.Second
 
 // checkEnded finds broadcasts that ended although their streamer was there, or before the time that was announced.
-//
-// A streamer who asked for a window shorter than a node's death needs to be noticed, and whose node was frozen or cut
-// off, may be heard to have ended within the 25 s: there two promises contradict each other, and the window is the one
-// that was chosen.
 func checkEnded(n *Notes) (found []Violation) {
 	t := n.truth()
 	for room, list := range n.happenings() {
@@ -69,15 +65,15 @@ func checkLost(n *Notes) (found []Violation) {
 			if act.Kind != ActLost {
 				continue
 			}
-			by := act.Sent
+			by, why := act.Sent, ""
 			if e, told := ends[act.Broadcast]; told {
-				by = min(by, e.Made)
+				by, why = min(by, e.Made), e.Reason
 			}
 			last, alive := t.lastAlive(act.Broadcast, by)
 			if last == nil {
 				continue
 			}
-			w, pardon := n.windowAfter(t, last, alive, by)
+			w, pardon := n.windowAfter(t, last, alive, by, why)
 			if away := by - alive; away < w-nearly && !pardon {
 				found = append(found, Violation{
 					Kind: badLost, At: act.Acked, Room: a.Name, Broadcast: act.Broadcast,
@@ -100,14 +96,16 @@ func (t *truth) lastAlive(broadcast string, by Instant) (last *hold, alive Insta
 	return last, alive
 }
 
-// windowAfter returns how long the broadcast must survive after this hold, and whether it is pardoned if it did not.
-func (n *Notes) windowAfter(t *truth, h *hold, alive, by Instant) (w time.Duration, pardon bool) {
+// windowAfter returns how long the broadcast must survive after this hold, and whether it is pardoned if it did not. why
+// is the reason that was told for its end: one whose node had been frozen may still leave by herself later.
+func (n *Notes) windowAfter(t *truth, h *hold, alive, by Instant, why string) (w time.Duration, pardon bool) {
 	died := slices.ContainsFunc(n.Faults, func(f Fault) bool {
 		return (f.Kind == Kill || f.Kind == Freeze) && f.Node == h.conn.Node && f.overlaps(alive-nearly, by)
 	})
 	wiped := slices.ContainsFunc(n.Faults, func(f Fault) bool { return f.Kind.wipes() && f.overlaps(alive-settling, by) })
 	w, asked := t.window(h.broadcast)
 	switch {
+	case why == "connection_lost":
 	case died && !asked:
 		w = nodeLostWindow
 	case died:

@@ -126,6 +126,14 @@ func TestLost(t *testing.T) {
 			gone(bob, 114)
 			c.snapshot(118, "f", 0, "online", unasked).did(118, ActLost, "b", lost(118)).close(120, EndDropped)
 		}, []string{badLost, badEnded}},
+		{"her window was short, and she left after her node had been frozen", func(s *story) {
+			c, bob := alice(s, window(3*time.Second))
+			s.fault(Freeze, "n1", 86, 95)
+			c.close(100, EndDropped).silentFrom(82)
+			bob.told(100, "e", 3, "live.reconnecting b 2 connection_lost", until(103)).told(103.5, "e", 4, "live.ended b 3 connection_lost")
+			gone(bob, 105)
+			back(s, 106)
+		}, nil},
 		{"she never left", func(s *story) {
 			c, bob := alice(s)
 			gone(bob, 100)

@@ -10,9 +10,9 @@ import (
 const (
 	// warmUp is before the first fault: everybody connects and goes live, and what is quick is measured.
 	warmUp = 20 * time.Second
-	// quiet is after the last one is repaired: 25 s until clients notice a silence, 10 s until all has settled, and
-	// the windows of those who left for good.
-	quiet = 60 * time.Second
+	// quiet is after the last one is repaired: 25 s until clients notice a silence, 10 s until all has settled; and those
+	// who leave for good at its beginning must be gone by its end (35 s until it is noticed, 25 s of window, and some).
+	quiet = 75 * time.Second
 )
 
 // Plan returns the faults of a run, which depend on the seed, the time and the kinds alone. Times are as planned: the
