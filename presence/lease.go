@@ -114,14 +114,14 @@ func (l *Lease) release(why Reason, now time.Time) []Transition {
 		l.LastSeen = MillisOf(now)
 		return []Transition{l.reconnect(why, now)}
 	}
-	return l.goOffline(why, now)
+	return l.goOffline(why.told(), now)
 }
 
 // reconnect opens the window.
 func (l *Lease) reconnect(why Reason, now time.Time) Transition {
 	l.State = StateReconnecting
 	l.letGo()
-	l.Reason, l.Until = why, MillisOf(now.Add(l.window(why)))
+	l.Reason, l.Until = why.told(), MillisOf(now.Add(l.window(why)))
 	return l.onAir(LiveReconnecting, now)
 }
 

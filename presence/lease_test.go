@@ -176,6 +176,8 @@ func TestLeaseWindow(t *testing.T) {
 		{"a lost connection", nil, ReasonConnectionLost, DefaultWindow},
 		{"a drained node", nil, ReasonDrain, LeastWindow},
 		{"a lost connection, a second asked for", &second, ReasonConnectionLost, time.Second},
+		{"a network that fell silent", nil, ReasonSilence, LeastWindow},
+		{"a network that fell silent, a second asked for", &second, ReasonSilence, LeastWindow},
 		{"a lost node, a second asked for", &second, ReasonNodeLost, LeastWindow},
 		{"a drained node, none asked for", &zero, ReasonDrain, LeastWindow},
 		{"a lost node, which clients notice late", nil, ReasonNodeLost, NodeLostWindow},

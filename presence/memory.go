@@ -261,7 +261,7 @@ func (m *Memory) commitLocked(p *memoryPartition, room string, l *Lease, do func
 	case l.State != StateReconnecting:
 		delete(p.deadlines, room)
 	case !waiting:
-		p.deadlines[room] = p.clock.now(now) + l.window(l.Reason)
+		p.deadlines[room] = p.clock.now(now) + l.Until.Time().Sub(MillisOf(now).Time())
 	}
 	p.log.append(made)
 	return len(made)

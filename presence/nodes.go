@@ -24,6 +24,8 @@ const (
 	nodeLease   = 7 * time.Second
 	// registryAway is the gap between refreshes, of whatever node, that says that Redis was away and not the nodes.
 	registryAway = 3 * time.Second
+	// registryYoung is for how long after it lost its data the registry is taught who lives and who does not.
+	registryYoung = 3 * nodeRefresh
 	// deadKept is for how long the dead are remembered: far longer than anything that was begun in their life can take.
 	deadKept = time.Hour
 	// isolatedAfter is when a node that can't reach Redis sends its streamers to others: late enough for a hiccup to
@@ -57,11 +59,14 @@ type Nodes struct {
 
 	mu        sync.Mutex
 	living    []string // in order
+	lives     []string // theirs
 	dead      []string // lives
 	life      int      // the present one, from 1
 	reachedAt time.Time
 	failures  int  // refreshes that failed since
 	isolated  bool // as last told
+
+	found chan string // lives of this node that others say are over; holds one, never closed
 
 	// These are fixed once Run runs, and called from its goroutines.
 	watchers []func(context.Context, NodesChange)
@@ -71,7 +76,7 @@ type Nodes struct {
 
 // NewNodes returns the registry; Run makes this node a member.
 func NewNodes(conn *redisconn.Conn, node string, logger *slog.Logger) *Nodes {
-	return &Nodes{conn: conn, node: node, logger: logger, living: []string{node}, life: 1, reachedAt: time.Now()}
+	return &Nodes{conn: conn, node: node, logger: logger, living: []string{node}, life: 1, reachedAt: time.Now(), found: make(chan string, 1)}
 }
 
 // Watch has a function called after each refresh that changed anything. Like all hooks it must be set before Run runs.
@@ -158,7 +163,20 @@ func (n *Nodes) Run(ctx context.Context) {
 			n.leave()
 			return
 		case <-tick.C:
+		case life := <-n.found:
+			if life == n.Life() {
+				n.beReborn(ctx)
+			}
 		}
+	}
+}
+
+// FoundDead is for whoever is told that a life of this node is over, be it that the registry has forgotten it since. It
+// does not block.
+func (n *Nodes) FoundDead(life string) {
+	select {
+	case n.found <- life:
+	default: // one is waiting already
 	}
 }
 
@@ -198,10 +216,14 @@ type registered struct {
 	known              time.Duration // for how long the registry knows who lives
 }
 
-func (n *Nodes) ask(ctx context.Context, life, action string) (registered, error) {
+// ask calls the registry. What is taught, the lives of the dead and of the living, it takes in if it does not know better.
+func (n *Nodes) ask(ctx context.Context, life, action string, dead, living []string) (registered, error) {
 	base := n.conn.Base("nodes")
-	reply, err := n.conn.Run(ctx, nodesScript, []string{base + "leases", base + "dead", base + "state"},
-		life, action, nodeLease.Milliseconds(), registryAway.Milliseconds(), deadKept.Milliseconds())
+	args := []any{life, action, nodeLease.Milliseconds(), registryAway.Milliseconds(), deadKept.Milliseconds(), len(dead)}
+	for _, taught := range slices.Concat(dead, living) {
+		args = append(args, taught)
+	}
+	reply, err := n.conn.Run(ctx, nodesScript, []string{base + "leases", base + "dead", base + "state"}, args...)
 	if err != nil {
 		return registered{}, err
 	}
@@ -215,7 +237,15 @@ func (n *Nodes) ask(ctx context.Context, life, action string) (registered, error
 // refresh says that this node lives, and learns who else does.
 func (n *Nodes) refresh(ctx context.Context) {
 	life := n.Life()
-	answer, err := n.ask(ctx, life, "refresh")
+	answer, err := n.ask(ctx, life, "refresh", nil, nil)
+	if err == nil && answer.known < registryYoung {
+		n.mu.Lock()
+		dead, living := n.dead, n.lives
+		n.mu.Unlock()
+		died := answer.died
+		answer, err = n.ask(ctx, life, "refresh", dead, living)
+		answer.died = append(died, answer.died...)
+	}
 	if err != nil {
 		n.mu.Lock()
 		n.failures++
@@ -264,18 +294,8 @@ func (n *Nodes) take(answer registered) (change NodesChange, moved bool) {
 	defer n.mu.Unlock()
 	n.reachedAt, n.failures = time.Now(), 0
 	n.dead = answer.dead
-	if answer.known < 2*nodeRefresh {
-		// The registry lost its data: who has not refreshed since is not missed yet.
-		gone := nodesOf(answer.dead)
-		for _, node := range n.living {
-			if !slices.Contains(change.Living, node) && !slices.Contains(gone, node) {
-				change.Living = append(change.Living, node)
-			}
-		}
-		slices.Sort(change.Living)
-	}
 	moved = !slices.Equal(n.living, change.Living)
-	n.living = change.Living
+	n.living, n.lives = change.Living, answer.living
 	return change, moved
 }
 
@@ -296,7 +316,7 @@ const leaveTimeout = time.Second
 func (n *Nodes) leave() {
 	ctx, cancel := context.WithTimeout(context.Background(), leaveTimeout)
 	defer cancel()
-	if _, err := n.ask(ctx, n.Life(), "leave"); err != nil {
+	if _, err := n.ask(ctx, n.Life(), "leave", nil, nil); err != nil {
 		n.logger.Warn("presence: this node's lease could not be given up; it ends by itself", "node", n.node, "error", err)
 	}
 }

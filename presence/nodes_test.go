@@ -121,11 +121,16 @@ func TestNodesOutliveRedis(t *testing.T) {
 	}
 }
 
-// A registry that lost its data does not forget the living: they are not missed before they had time to come back.
-func TestNodesOutliveTheRegistry(t *testing.T) {
+// A registry that lost its data is taught by the nodes: who lives is not missed, who died since is, and who is dead
+// stays dead, or what it held would be nobody's business.
+func TestNodesTeachTheRegistry(t *testing.T) {
 	prefix := testserver.RedisPrefix()
-	a, b := NewNodes(openConn(t, prefix), "a", quiet), NewNodes(openConn(t, prefix), "b", quiet)
-	b.refresh(t.Context())
+	a, b, c, d := NewNodes(openConn(t, prefix), "a", quiet), NewNodes(openConn(t, prefix), "b", quiet),
+		NewNodes(openConn(t, prefix), "c", quiet), NewNodes(openConn(t, prefix), "d", quiet)
+	for _, n := range []*Nodes{b, c, d} {
+		n.refresh(t.Context())
+	}
+	lapse(t, a, "d")
 	a.refresh(t.Context())
 	key := a.conn.Base("nodes")
 	if err := a.conn.Client().Del(t.Context(), key+"leases", key+"state", key+"dead").Err(); err != nil {
@@ -134,8 +139,21 @@ func TestNodesOutliveTheRegistry(t *testing.T) {
 	told := false
 	a.Watch(func(context.Context, NodesChange) { told = true })
 	a.refresh(t.Context())
-	if got := a.Living(); !slices.Equal(got, []string{"a", "b"}) || told {
+	if got := a.Living(); !slices.Equal(got, []string{"a", "b", "c"}) || told {
 		t.Errorf("a lives with %v", got)
+	}
+	if got := a.Dead(); !slices.Equal(got, []string{"d~1"}) {
+		t.Errorf("the dead are %v", got)
+	}
+	b.refresh(t.Context())
+	lapse(t, a, "c") // it had died just then
+	a.refresh(t.Context())
+	if got := a.Living(); !slices.Equal(got, []string{"a", "b"}) {
+		t.Errorf("a lives with %v", got)
+	}
+	d.refresh(t.Context())
+	if d.Life() != "d~2" {
+		t.Errorf("d, who was only frozen, lives as %s", d.Life())
 	}
 }
 

@@ -55,6 +55,10 @@ const (
 	ReasonBanned          Reason = "banned"
 	ReasonRevoked         Reason = "revoked"
 	ReasonLost            Reason = "lost"
+	// ReasonSilence is a lost connection that the server gave up because nothing
+	// came from it any more. Its client may not know that yet. Others are told
+	// ReasonConnectionLost.
+	ReasonSilence Reason = "silence"
 	// ReasonIsolated is only ever a reason to go to another node.
 	ReasonIsolated Reason = "isolated"
 )
@@ -62,12 +66,22 @@ const (
 // opensWindow reports whether a holder who went for this reason may still come
 // back to the same broadcast. All other reasons are final.
 func (r Reason) opensWindow() bool {
-	return r == ReasonConnectionLost || r == ReasonNodeLost || r == ReasonDrain
+	return r == ReasonConnectionLost || r == ReasonSilence || r == ReasonNodeLost || r == ReasonDrain
 }
 
-// ourFault reports whether it was a node that went: the streamer's client may
-// not know it yet.
-func (r Reason) ourFault() bool { return r == ReasonNodeLost || r == ReasonDrain }
+// told is the reason that others are told.
+func (r Reason) told() Reason {
+	if r == ReasonSilence {
+		return ReasonConnectionLost
+	}
+	return r
+}
+
+// unaware reports whether the streamer's client may not know yet that it is
+// gone.
+func (r Reason) unaware() bool {
+	return r == ReasonSilence || r == ReasonNodeLost || r == ReasonDrain
+}
 
 // windows returns how long a streamer may be gone for this reason if live.start
 // named nothing, and how long at least whatever it named.
@@ -76,7 +90,7 @@ func (r Reason) windows() (byDefault, least time.Duration) {
 	if r == ReasonNodeLost {
 		byDefault = NodeLostWindow
 	}
-	if r.ourFault() {
+	if r.unaware() {
 		least = LeastWindow
 	}
 	return max(byDefault, least), least
@@ -89,9 +103,10 @@ const (
 	// NodeLostWindow is longer because a client may need 25 s to notice that
 	// its node is gone before it can even start to come back.
 	NodeLostWindow = 45 * time.Second
-	// LeastWindow is how long it is at least, whatever live.start named, when it
-	// was a node that went and not the streamer: their client heard from us a
-	// moment ago, and only after 25 s of silence must it know better.
+	// LeastWindow is how long it is at least, whatever live.start named, when the
+	// streamer's client may not know yet that it is gone: because its node went,
+	// or the network fell silent. It may have heard from us a moment ago, and only
+	// after 25 s of silence must it know better.
 	LeastWindow = 25 * time.Second
 	// MaxWindow is the longest window that live.start may ask for.
 	MaxWindow = 30 * time.Minute

@@ -86,7 +86,7 @@ func (r *Redis) InEpoch(ctx context.Context, partition int, do func(epoch string
 		case "fenced":
 			return ErrFenced
 		case "dead":
-			return fmt.Errorf("%w: this node was taken for dead, and begins another life", ErrUnavailable)
+			return r.foundDead()
 		case "epoch":
 			if err := r.recover(ctx, partition, epoch); err != nil {
 				return err
@@ -154,6 +154,14 @@ func (r *Redis) presentEpoch(ctx context.Context, partition int) (string, error)
 	return reply.List()[2].Text(), nil
 }
 
+// foundDead is what comes of being told that this node's life is over.
+func (r *Redis) foundDead() error {
+	if r.cfg.Nodes != nil {
+		r.cfg.Nodes.FoundDead(r.cfg.Nodes.Life())
+	}
+	return fmt.Errorf("%w: this node was taken for dead, and begins another life", ErrUnavailable)
+}
+
 // assertedAtOnce is how many leases go into one script: it holds up everybody else.
 const assertedAtOnce = 50
 
@@ -196,7 +204,7 @@ func (r *Redis) assert(ctx context.Context, partition int, epoch string, loss bo
 		case "epoch":
 			return status, nil
 		default:
-			return "", fmt.Errorf("%w: this node's life is over, and another one begins", ErrUnavailable)
+			return "", r.foundDead()
 		}
 		for i, result := range answer[1].List() {
 			if err := r.settle(own[first+i], result.List()); err != nil {

@@ -420,6 +420,24 @@ func TestRebornNode(t *testing.T) {
 	n1.joins(t, "late", User{ID: "dora"}, "d1") // in its new life
 }
 
+// The registry forgot, with all of Redis, that a node was declared dead, but a partition was told so since. The node,
+// which was cut off all the while, must not go on in a life in which nobody lets it do anything.
+func TestPartitionKnowsTheDead(t *testing.T) {
+	f := openFleet(t, "n1", "n2")
+	n1, n2 := f.nodes["n1"], f.nodes["n2"]
+	f.declareDead("n1", n2)
+	f.flush()
+	n2.sweepAll(t) // with what it knew
+	background(t, n1.nodes.Run)
+	eventually(t, "n1 may claim again", func() bool {
+		_, err := n1.Claim(t.Context(), Claim{Room: "alice", User: alice, Connection: "a1", Node: "n1"})
+		return err == nil
+	})
+	if got := n1.nodes.Life(); got == "n1~1" {
+		t.Errorf("it lives as %s", got)
+	}
+}
+
 // What is tied to a node that none of its connections holds is given up, and what they hold is tied to it.
 func TestAudit(t *testing.T) {
 	f := openFleet(t, "n1")

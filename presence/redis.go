@@ -333,7 +333,7 @@ func releaseArgs(h Hold, why Reason) []any {
 	if !why.opensWindow() {
 		window = 0
 	}
-	return []any{h.Room, fence(h), string(why), window.Milliseconds(), least.Milliseconds()}
+	return []any{h.Room, fence(h), string(why.told()), window.Milliseconds(), least.Milliseconds()}
 }
 
 // HandOver implements Leases. All go to Redis in one round trip.

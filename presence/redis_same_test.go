@@ -32,7 +32,7 @@ func TestRedisIsTheSameAsMemory(t *testing.T) {
 		}
 		title, category, tags := text[pick(4)], text[pick(4)], [][]string{nil, {}, {"ink"}, {"ink", text[2]}}[pick(4)]
 		window := []*time.Duration{nil, ptr(time.Hour), ptr(time.Duration(0))}[pick(3)]
-		why := []Reason{ReasonConnectionLost, ReasonLeft, ReasonNodeLost, ReasonDrain, ReasonKicked, ReasonEndedByAdmin}[pick(6)]
+		why := []Reason{ReasonConnectionLost, ReasonLeft, ReasonNodeLost, ReasonDrain, ReasonKicked, ReasonEndedByAdmin, ReasonSilence}[pick(7)]
 		lapse, titled := pick(8) == 0, pick(2) == 0
 		var answers []string
 		for _, s := range stores {

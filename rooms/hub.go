@@ -163,7 +163,7 @@ func (h *Hub) newMember(ctx context.Context, s Session, j Join, r *room) (*membe
 	}
 	if u, pending := h.unsettledOf(place{s.Connection(), j.Room}); pending {
 		// Claimed before it is given up, it would be given up after.
-		if err := h.settleNow(ctx, u); err != nil {
+		if err := h.settleNow(ctx, u); err != nil && !errors.Is(err, presence.ErrFenced) {
 			return nil, err
 		}
 	}
@@ -201,7 +201,8 @@ func (h *Hub) cutReplaced(ctx context.Context, c presence.Claimed) {
 // the reason. ErrNotJoined if it is not a member. It may block on the store,
 // but the session is out of the room before that. If the store does not
 // answer, the lease is given up as soon as it does; who leaves on purpose gets
-// presence.ErrUnavailable then, and may ask again whether it has happened.
+// presence.ErrUnavailable then, and may ask again whether it has happened. They
+// get presence.ErrFenced if the broadcast goes on over a newer connection.
 func (h *Hub) Leave(ctx context.Context, s Session, name string, why presence.Reason) error {
 	u, err := h.takeOut(s, name, why)
 	if err != nil || u.fence == 0 {

@@ -65,21 +65,23 @@ func (h *Hub) settle(ctx context.Context) {
 	open := slices.Collect(maps.Values(h.unsettled))
 	h.settleMu.Unlock()
 	for i, u := range open {
-		if err := h.settleNow(ctx, u); err != nil {
+		if err := h.settleNow(ctx, u); err != nil && !errors.Is(err, presence.ErrFenced) {
 			h.cfg.Logger.Warn("rooms: a lease whose session is gone could not be given up; it is tried again", "room", u.room, "leases", len(open)-i, "error", err)
 			return
 		}
 	}
 }
 
+// settleNow gives up one. presence.ErrFenced says that it is somebody else's.
 func (h *Hub) settleNow(ctx context.Context, u unsettled) error {
-	if err := h.giveUp(ctx, u); err != nil {
+	err := h.giveUp(ctx, u)
+	if err != nil && !errors.Is(err, presence.ErrFenced) {
 		return err
 	}
 	h.settleMu.Lock()
 	defer h.settleMu.Unlock()
 	delete(h.unsettled, u.place)
-	return nil
+	return err
 }
 
 func (h *Hub) giveUp(ctx context.Context, u unsettled) error {
@@ -97,8 +99,22 @@ func (h *Hub) giveUp(ctx context.Context, u unsettled) error {
 	if err == nil {
 		_ = h.apply(ctx, presence.PartitionOf(u.room))
 	}
+	if errors.Is(err, presence.ErrFenced) && u.why == presence.ReasonLeft {
+		return h.endedFor(ctx, u)
+	}
 	if errors.Is(err, presence.ErrFenced) {
 		return nil
+	}
+	return err
+}
+
+// endedFor tells who wants to leave, and does not hold the lease any more,
+// whether the broadcast is over or goes on over a newer connection of theirs,
+// which is presence.ErrFenced.
+func (h *Hub) endedFor(ctx context.Context, u unsettled) error {
+	lease, err := h.cfg.Store.Get(ctx, u.room)
+	if err == nil && lease.State != presence.StateOffline && lease.Fence > u.fence {
+		return presence.ErrFenced
 	}
 	return err
 }

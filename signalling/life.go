@@ -122,7 +122,7 @@ func (s *session) tickPing(now time.Duration) {
 	}
 	switch {
 	case l.waiting && now-l.pingedAt >= pongTimeout:
-		s.end(causeSilent.because("no answer to a ping"))
+		s.end(causeNoPong)
 	case !l.waiting && now-l.pingedAt >= every:
 		l.pingedAt, l.waiting = now, true
 		s.srv.pings.Go(s.ping)

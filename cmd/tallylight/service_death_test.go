@@ -346,52 +346,121 @@ func lastWord(p *process, names []string, onlookers ...*onlooker) {
 	}
 }
 
-// listed asks a node for all who are live.
-func (p *process) listed(client *liveClient) (states map[string]presence.State, page web.LivePage, err error) {
-	page, err = client.all(p.t.Context(), "started")
-	states = make(map[string]presence.State)
+// onAir returns the broadcasts of those who have one, by user.
+func onAir(streamers []*streamer) map[string]string {
+	ids := make(map[string]string)
+	for _, s := range streamers {
+		if s.broadcast != nil {
+			ids[s.user] = s.broadcast.ID
+		}
+	}
+	return ids
+}
+
+// missing returns what a node's list lacks: each of these broadcasts must be there as live.
+func (p *process) missing(client *liveClient, broadcasts map[string]string) error {
+	page, err := client.all(p.t.Context(), "started")
+	if err != nil {
+		return err
+	}
+	states := make(map[string]presence.State)
 	for _, row := range page.Data {
 		states[row.Broadcast] = row.State
 	}
-	return states, page, err
-}
-
-// missing returns what a node's list lacks: each of the streamers who are on air must be there as live.
-func (p *process) missing(client *liveClient, streamers []*streamer) error {
-	states, page, err := p.listed(client)
 	var wrong []string
-	want := 0
-	for _, s := range streamers {
-		if s.broadcast == nil {
-			continue
-		}
-		want++
-		if state := states[s.broadcast.ID]; state != presence.StateLive {
-			wrong = append(wrong, fmt.Sprintf("%s is %q", s.user, state))
+	for user, id := range broadcasts {
+		if state := states[id]; state != presence.StateLive {
+			wrong = append(wrong, fmt.Sprintf("%s is %q", user, state))
 		}
 	}
-	if err == nil && (page.Total != want || len(wrong) > 0) {
-		err = fmt.Errorf("%d are listed, want %d; %q", page.Total, want, wrong)
+	if len(wrong) > 0 {
+		return fmt.Errorf("%d are listed; %d who should be are not: %s", page.Total, len(wrong), strings.Join(wrong[:min(5, len(wrong))], ", "))
 	}
-	return err
+	return nil
 }
 
-// wantListed waits until a node lists all as live.
+// wantListed waits until a node lists all as live, and nobody else.
 func (p *process) wantListed(streamers []*streamer, within time.Duration) {
 	p.t.Helper()
-	client := newLiveClient("http://"+p.addr, "")
+	client, want := newLiveClient("http://"+p.addr, ""), onAir(streamers)
 	defer client.http.CloseIdleConnections()
-	began := time.Now()
-	for {
-		err := p.missing(client, streamers)
+	for began := time.Now(); ; time.Sleep(20 * time.Millisecond) {
+		err := p.missing(client, want)
 		if err == nil {
-			return
+			page, _ := client.all(p.t.Context(), "started")
+			if page.Total == len(want) {
+				return
+			}
+			err = fmt.Errorf("%d are listed, want %d", page.Total, len(want))
 		}
 		if time.Since(began) > within {
-			p.t.Errorf("%s after it was to, a node does not list all who are live: %v", within, err)
+			p.t.Errorf("%s after it was to, a node does not list just those who are live: %v", within, err)
 			return
 		}
-		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+// census asks nodes who is live, again and again, and notes which lists were not complete.
+type census struct {
+	t     *testing.T
+	nodes func() []*process // that are ready
+	live  map[string]string // all the time: broadcasts by user
+	stop  func()            // returns when nobody is asked any more
+
+	// These are the goroutine's of take, and free once that has ended.
+	asked int
+	short []string
+}
+
+func takeCensus(t *testing.T, nodes func() []*process, streamers []*streamer) *census {
+	c := &census{t: t, nodes: nodes, live: onAir(streamers)}
+	ctx, cancel := context.WithCancel(t.Context())
+	var running sync.WaitGroup
+	running.Go(func() { c.take(ctx) })
+	c.stop = func() { cancel(); running.Wait() }
+	t.Cleanup(c.stop)
+	return c
+}
+
+func (c *census) take(ctx context.Context) {
+	clients := make(map[*process]*liveClient)
+	defer func() {
+		for _, client := range clients {
+			client.http.CloseIdleConnections()
+		}
+	}()
+	tick := time.NewTicker(200 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		for _, p := range c.nodes() {
+			if clients[p] == nil {
+				clients[p] = newLiveClient("http://"+p.addr, "")
+			}
+			err := p.missing(clients[p], c.live)
+			if err != nil && (ctx.Err() != nil || !slices.Contains(c.nodes(), p)) {
+				continue // it went while it was asked
+			}
+			if c.asked++; err != nil {
+				c.short = append(c.short, fmt.Sprintf("%s, %s: %v", time.Now().Format("15:04:05.000"), p.addr, err))
+			}
+		}
+	}
+}
+
+// wantComplete ends the census and checks that no ready node ever listed fewer than all, as live.
+func (c *census) wantComplete() {
+	c.t.Helper()
+	c.stop()
+	if len(c.short) > 0 {
+		c.t.Errorf("of %d lists %d were not complete:\n%s", c.asked, len(c.short), strings.Join(c.short[:min(20, len(c.short))], "\n"))
+	}
+	if c.asked == 0 {
+		c.t.Error("nobody was asked who is live")
 	}
 }
 
@@ -541,8 +610,6 @@ func (b *balancer) all() []*process {
 	return slices.Clone(b.ready)
 }
 
-func (b *balancer) isReady(p *process) bool { return slices.Contains(b.all(), p) }
-
 // any returns a node for a newcomer.
 func (b *balancer) any() *process {
 	b.mu.Lock()
@@ -657,10 +724,8 @@ type troupe struct {
 	streamers []*streamer
 	onlookers []*onlooker
 	roamers   []*roamer
-	stop      func() // all who roam, and the asking
-	mu        sync.Mutex
-	asked     int      // lists
-	short     []string // and what was wrong with them
+	lists     *census
+	stop      func() // all who roam, and the census
 }
 
 // newTroupe has streamers live on all nodes and two viewers in all rooms, all of whom roam. One streamer in ten is
@@ -738,40 +803,9 @@ func (s *troupe) begin() {
 	for _, r := range s.roamers {
 		running.Go(func() { r.roam(ctx) })
 	}
-	running.Go(func() { s.keepAsking(ctx) })
-	s.stop = func() { cancel(); running.Wait() }
+	s.lists = takeCensus(s.t, s.via.all, s.streamers)
+	s.stop = func() { cancel(); running.Wait(); s.lists.stop() }
 	s.t.Cleanup(s.stop)
-}
-
-func (s *troupe) keepAsking(ctx context.Context) {
-	clients := make(map[*process]*liveClient)
-	defer func() {
-		for _, c := range clients {
-			c.http.CloseIdleConnections()
-		}
-	}()
-	for tick := time.NewTicker(200 * time.Millisecond); ; {
-		select {
-		case <-ctx.Done():
-			tick.Stop()
-			return
-		case <-tick.C:
-		}
-		for _, p := range s.via.all() {
-			if clients[p] == nil {
-				clients[p] = newLiveClient("http://"+p.addr, "")
-			}
-			err := p.missing(clients[p], s.streamers)
-			if err != nil && (ctx.Err() != nil || !s.via.isReady(p)) {
-				continue // it went while it was asked
-			}
-			s.mu.Lock()
-			if s.asked++; err != nil {
-				s.short = append(s.short, fmt.Sprintf("%s %s: %v", time.Now().Format(time.TimeOnly), p.addr, err))
-			}
-			s.mu.Unlock()
-		}
-	}
 }
 
 // wantNotReady waits until a node says that it admits nobody any more.
@@ -827,15 +861,13 @@ func (s *troupe) end() {
 			o.wantUntold(star)
 		}
 	}
-	for _, line := range s.short {
-		s.t.Errorf("a ready node's list: %s", line)
-	}
+	s.lists.wantComplete()
 	moves, refused, cut := 0, 0, 0
 	for _, r := range s.roamers {
 		moves, refused, cut = moves+r.moves, refused+r.refused, cut+r.cut
 	}
 	s.t.Logf("%d clients moved %d times, %d attempts were refused, %d connections ended before another was there; %d lists were asked for",
-		len(s.roamers), moves, refused, cut, s.asked)
+		len(s.roamers), moves, refused, cut, s.lists.asked)
 }
 
 // wantUntold checks that a viewer never heard anything of a streamer but that they are live as they were when they began.
@@ -944,6 +976,7 @@ type outage struct {
 	newcomer  *streamer   // who comes later, if at all
 	onlookers []*onlooker
 	clients   map[string]*client // of whom none may be closed by the server
+	lists     *census            // of the two nodes, all the time
 }
 
 // newOutage has nineteen live and one online, over two nodes, and a viewer on each in all rooms.
@@ -968,6 +1001,7 @@ func newOutage(t *testing.T, redis ...string) *outage {
 		o.onlookers, o.clients[name] = append(o.onlookers, v), c
 		o.nodes[i].wantListed(o.streamers, 10*time.Second)
 	}
+	o.lists = takeCensus(t, func() []*process { return o.nodes }, o.streamers)
 	return o
 }
 
@@ -1005,13 +1039,11 @@ func (o *outage) wantListStale(since time.Time) {
 	o.t.Helper()
 	for _, p := range o.nodes {
 		client := newLiveClient("http://"+p.addr, "")
-		if err := p.missing(client, o.streamers); err != nil {
-			o.t.Errorf("who is live, %s after Redis has gone: %v", time.Since(since).Round(time.Second), err)
+		defer client.http.CloseIdleConnections()
+		page, err := client.all(o.t.Context(), "started")
+		if err != nil || page.Total != len(onAir(o.streamers)) || soak() && !page.Stale {
+			o.t.Errorf("%s after Redis has gone, %d are listed, stale %t, %v", time.Since(since).Round(time.Second), page.Total, page.Stale, err)
 		}
-		if _, page, err := p.listed(client); err != nil || soak() && !page.Stale {
-			o.t.Errorf("who is live, %s after Redis has gone: stale %t, %v; want stale", time.Since(since).Round(time.Second), page.Stale, err)
-		}
-		client.http.CloseIdleConnections()
 	}
 }
 
@@ -1025,6 +1057,9 @@ func (o *outage) thirdNode(live []*streamer) {
 	p := start(o.t, append(slices.Clone(o.flags), "--node", "n3")...)
 	p.eventually("the new node is ready", backWithin, func() bool { r, _ := p.get("/readyz", ""); return r.StatusCode == 200 })
 	ready := time.Since(began)
+	if client := newLiveClient("http://"+p.addr, ""); p.missing(client, onAir(live)) != nil {
+		o.t.Logf("another node was ready, and yet: %v", p.missing(client, onAir(live)))
+	}
 	p.wantListed(live, backWithin-time.Since(began))
 	o.t.Logf("another node was ready after %s, and listed all after %s", ready.Round(time.Millisecond), time.Since(began).Round(time.Millisecond))
 }
@@ -1160,6 +1195,7 @@ func (o *outage) end(returned time.Time, stories map[string][]chapter) {
 		}
 		o.t.Logf("%s got %d snapshots", v.name, snapshots)
 	}
+	o.lists.wantComplete()
 	for name, c := range o.clients {
 		if err := c.Err(); err != nil {
 			o.t.Errorf("%s's socket ended: %v", name, err)

@@ -4,7 +4,9 @@
 -- KEYS[3] state   hash: refreshed, when any node last did, Unix ms; run, the run_id of the server; since, when that or
 --                 the data changed
 -- ARGV[1] life, [2] leave or refresh, [3] ms that a lease lasts from now, [4] ms: if nobody refreshed for longer, it was
--- not the nodes who were away, [5] ms for which the dead are remembered. To leave is a death as well.
+-- not the nodes who were away, [5] ms for which the dead are remembered. To leave is a death as well. [6] how many lives
+-- follow that the caller knows to be dead, and then those that it knows to be living: a registry that lost its data is
+-- taught them, and misses them if they do not refresh.
 -- Returns the living; those declared dead just now (each is handed to one caller); all that are dead; and for how long,
 -- in ms, the leases are known.
 local life, action, lasts, away, remembered = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
@@ -27,6 +29,13 @@ local died = {}
 local function declare_dead(other)
   redis.call('ZREM', KEYS[1], other)
   redis.call('ZADD', KEYS[2], int(now), other)
+end
+local dead = tonumber(ARGV[6])
+for i = 7, 6 + dead do
+  if not redis.call('ZSCORE', KEYS[2], ARGV[i]) then declare_dead(ARGV[i]) end
+end
+for i = 7 + dead, #ARGV do
+  if not redis.call('ZSCORE', KEYS[2], ARGV[i]) then redis.call('ZADD', KEYS[1], 'NX', int(now + lasts), ARGV[i]) end
 end
 if not redis.call('ZSCORE', KEYS[2], life) then
   if action == 'refresh' then
