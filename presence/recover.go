@@ -60,8 +60,8 @@ func (r *Redis) OnRecovery(knowledge func(partition int) Knowledge, recovered fu
 	}
 }
 
-// PartitionKey names the partition's hash, see lua/partition.lua.
-func PartitionKey(conn *redisconn.Conn, partition int) string {
+// partitionKey names the partition's hash, see lua/partition.lua.
+func partitionKey(conn *redisconn.Conn, partition int) string {
 	return PartitionBase(conn, partition) + "partition"
 }
 

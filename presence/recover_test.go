@@ -311,7 +311,7 @@ func restore(t *testing.T, conn *redisconn.Conn, dump map[string]string) {
 			p.Restore(t.Context(), key, 0, value)
 		}
 		for partition := range Partitions {
-			p.HSet(t.Context(), PartitionKey(conn, partition), "run", "another")
+			p.HSet(t.Context(), partitionKey(conn, partition), "run", "another")
 		}
 		return nil
 	})

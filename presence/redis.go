@@ -163,8 +163,8 @@ func NewRedis(ctx context.Context, cfg RedisConfig, followers ...string) (*Redis
 	for p := range r.parts {
 		base := PartitionBase(cfg.Conn, p)
 		part := &r.parts[p]
-		part.keys = []string{base + "partition", LogKey(cfg.Conn, p), FollowersKey(cfg.Conn, p), base + "deadlines", base + "held", base + "dead", base + "ended"}
-		part.base, part.log = base, LogKey(cfg.Conn, p)
+		part.keys = []string{base + "partition", logKey(cfg.Conn, p), followersKey(cfg.Conn, p), base + "deadlines", base + "held", base + "dead", base + "ended"}
+		part.base, part.log = base, logKey(cfg.Conn, p)
 		part.told = make(map[string]bool)
 		part.epoch.Store(new(string))
 		r.listener.Listen(base+"news", redisconn.Handler{
@@ -191,14 +191,14 @@ func PartitionBase(conn *redisconn.Conn, partition int) string {
 	return conn.Base(strconv.Itoa(partition))
 }
 
-// LogKey names the stream of a partition's transitions. An entry has the fields kind, room, at, user, broadcast,
+// logKey names the stream of a partition's transitions. An entry has the fields kind, room, at, user, broadcast,
 // reason, until and after, of which user, broadcast and after are JSON; what there is none of is empty.
-func LogKey(conn *redisconn.Conn, partition int) string {
+func logKey(conn *redisconn.Conn, partition int) string {
 	return PartitionBase(conn, partition) + "log"
 }
 
-// FollowersKey names the hash of the partition's durable followers: name → seq.
-func FollowersKey(conn *redisconn.Conn, partition int) string {
+// followersKey names the hash of the partition's durable followers: name → seq.
+func followersKey(conn *redisconn.Conn, partition int) string {
 	return PartitionBase(conn, partition) + "followers"
 }
 

@@ -33,6 +33,8 @@ var (
 	roomLua string
 	//go:embed lua/publish.lua
 	publishLua string
+	//go:embed lua/follow.lua
+	followLua string
 	//go:embed lua/apply.lua
 	applyLua string
 	//go:embed lua/read.lua
@@ -45,8 +47,8 @@ var (
 
 var (
 	publishScript = presence.PartitionScript(roomLua, publishLua)
-	applyScript   = presence.PartitionScript(roomLua, applyLua)
-	readScript    = presence.PartitionScript(roomLua, readLua)
+	applyScript   = presence.PartitionScript(roomLua, followLua, applyLua)
+	readScript    = presence.PartitionScript(roomLua, followLua, readLua)
 	viewersScript = redisconn.NewScript(viewersLua)
 	clearScript   = redisconn.NewScript(clearLua)
 )
@@ -91,9 +93,8 @@ var _ Relay = (*Redis)(nil)
 
 // relayPartition holds names that are made anew for no call.
 type relayPartition struct {
-	base       string
-	routing    []string // what a script is routed by, where its keys depend on the room
-	transition []string // KEYS of apply.lua
+	base    string
+	routing []string // what a script is routed by: its keys depend on the room
 }
 
 // NewRedis returns the relay of one node; Run must run. It adds itself to the watchers of cfg.Nodes.
@@ -103,9 +104,8 @@ func NewRedis(cfg RedisConfig) *Redis {
 	for p := range r.parts {
 		base := presence.PartitionBase(cfg.Conn, p)
 		r.parts[p] = relayPartition{
-			base:       base,
-			routing:    []string{base + "room"},
-			transition: []string{presence.LogKey(cfg.Conn, p), presence.FollowersKey(cfg.Conn, p)},
+			base:    base,
+			routing: []string{base + "room"},
 		}
 	}
 	r.counts = newCounts(r)
@@ -144,7 +144,7 @@ func (r *Redis) Silence() time.Duration { return r.listener.Silence() }
 // run runs a script that begins with room.lua, and returns what follows the "ok" of its answer.
 func (r *Redis) run(ctx context.Context, s *redisconn.Script, partition int, keys []string, args ...any) (answer []redisconn.Reply, err error) {
 	err = r.cfg.Store.InEpoch(ctx, partition, func(epoch string) (string, error) {
-		all := append([]any{r.parts[partition].base, epoch, newEpoch(), LogEvents, LogAge.Milliseconds(), roomIdle.Milliseconds()}, args...)
+		all := append([]any{r.parts[partition].base, epoch, newEpoch(), LogEvents, LogAge.Milliseconds(), roomIdle.Milliseconds(), PresenceFollower}, args...)
 		reply, err := r.cfg.Conn.Run(ctx, s, keys, all...)
 		if err != nil {
 			return "", unavailable(err)
@@ -183,7 +183,7 @@ func (r *Redis) Publish(ctx context.Context, p Publication) (Position, error) {
 // Apply implements Relay.
 func (r *Redis) Apply(ctx context.Context, partition int) error {
 	for {
-		answer, err := r.run(ctx, applyScript, partition, r.parts[partition].transition, PresenceFollower, LogEvents)
+		answer, err := r.run(ctx, applyScript, partition, r.parts[partition].routing, LogEvents)
 		if err != nil {
 			return err
 		}

@@ -32,8 +32,8 @@ var mutants = []struct {
 		"      go_offline(l, 'connection_lost')\n",
 	},
 	{
-		"no cursor in the apply script: each call tells the rooms everything", "rooms/lua/apply.lua",
-		"if #entries > 0 then redis.call('HSET', KEYS[2], name, cursor) end\n",
+		"no cursor in the apply script: each call tells the rooms everything", "rooms/lua/follow.lua",
+		"  if #entries > 0 then redis.call('HSET', followers_key, follower, cursor) end\n",
 		"",
 	},
 }

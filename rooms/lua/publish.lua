@@ -1,9 +1,9 @@
--- Publish: ARGV[7] room, [8] name of the event, [9] from, JSON or '', [10] data, JSON, [11] idempotency key or '',
--- [12] what tells two publications under one key apart, [13] ms that a key is remembered, [14] how many are at most.
+-- Publish: ARGV[8] room, [9] name of the event, [10] from, JSON or '', [11] data, JSON, [12] idempotency key or '',
+-- [13] what tells two publications under one key apart, [14] ms that a key is remembered, [15] how many are at most.
 -- Two more keys of the room remember them: base .. 'used:' .. room, a hash of key -> digest epoch offset, and
 -- base .. 'usedat:' .. room, a sorted set of key -> when.
 -- Returns ok or reused, epoch and offset.
-local room, name, from, data, key, digest, remembered, most = unpack(ARGV, 7, 14)
+local room, name, from, data, key, digest, remembered, most = unpack(ARGV, 8, 15)
 local used, used_at = base .. 'used:' .. room, base .. 'usedat:' .. room
 
 local function forget(keys)

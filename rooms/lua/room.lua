@@ -10,7 +10,8 @@
 -- ARGV[3] epoch    a new name, for rooms that begin anew
 -- ARGV[4] keep     how many events are kept, [5] for how many ms
 -- ARGV[6] idle     ms after which a room that is offline and of which nothing was heard is forgotten
--- The scripts' own arguments begin at ARGV[7].
+-- ARGV[7] follower  the name under which rooms follow presence's log
+-- The scripts' own arguments begin at ARGV[8].
 
 local fresh_epoch, keep, age, idle = unpack(ARGV, 3, 6)
 local offline = '{"state":"offline"}'
