@@ -2,12 +2,9 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"net"
-	"net/http"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -209,109 +206,6 @@ func TestSilence(t *testing.T) {
 		if e.Reason != presence.ReasonConnectionLost {
 			t.Errorf("%s was lost for %s", e.Room, e.Reason)
 		}
-	}
-}
-
-// commands counts what Redis has been asked so far, by command.
-func commands(t *testing.T, c *redis.Client) map[string]int {
-	t.Helper()
-	info, err := c.Info(t.Context(), "commandstats").Result()
-	if err != nil {
-		t.Fatal(err)
-	}
-	counts := make(map[string]int)
-	for line := range strings.Lines(info) {
-		name, rest, ok := strings.Cut(strings.TrimSpace(line), ":calls=")
-		if name = strings.TrimPrefix(name, "cmdstat_"); !ok || name == "info" {
-			continue
-		}
-		n, _, _ := strings.Cut(rest, ",")
-		counts[name], _ = strconv.Atoi(n)
-	}
-	return counts
-}
-
-// TestViewersCostRedisNothing counts commands with streamers alone, and with many viewers more who are just there.
-func TestViewersCostRedisNothing(t *testing.T) {
-	t.Parallel()
-	streamers, viewers, period, beat := 60, 300, 10*time.Second, 5*time.Second
-	if soak() {
-		streamers, viewers, period, beat = 1000, 5000, time.Minute, signalling.DefaultHeartbeat
-	}
-	server := testserver.OwnRedis(t)
-	s := startServiceOn(t, server.URL, 2, "--heartbeat-interval", beat.String())
-	client := redisClient(t, server.URL)
-	everywhere := func(c *auth.Claims) { c.Grants = []auth.Grant{{Room: "*", Role: auth.RoleStreamer}} }
-	connect := func(n int, role auth.Role) {
-		t.Helper()
-		var all sync.WaitGroup
-		places := make(chan struct{}, 50) // at a time
-		for i := range n {
-			places <- struct{}{}
-			if role == auth.RoleStreamer {
-				time.Sleep(beat / time.Duration(n)) // spread over a beat: then every period holds as many of them
-			}
-			all.Go(func() {
-				defer func() { <-places }()
-				user, room := fmt.Sprint(role, i), fmt.Sprint("room", i%streamers)
-				// Several addresses: each has its own ports, and its own share of what one may open.
-				from := &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, byte(10+i%20))}}
-				c, err := s.nodes[i%2].tryDial(user, func(c *signalling.ClientConfig) {
-					c.Token = token(t, user, everywhere)
-					c.HTTP = &http.Client{Transport: &http.Transport{DialContext: from.DialContext}}
-				})
-				if err == nil {
-					_, err = c.Join(within(t, time.Minute), signalling.Join{Room: room, Role: role})
-				}
-				if err == nil && role == auth.RoleStreamer {
-					_, err = c.Start(within(t, time.Minute), signalling.LiveStart{Room: room})
-				}
-				if err != nil {
-					t.Errorf("%s: %v", user, err)
-				}
-			})
-		}
-		all.Wait()
-	}
-	count := func() (all int, by string) {
-		t.Helper()
-		before := commands(t, client)
-		time.Sleep(period)
-		var lines []string
-		for name, n := range commands(t, client) {
-			if d := n - before[name]; d > 0 {
-				all += d
-				lines = append(lines, fmt.Sprintf("%s %d", name, d))
-			}
-		}
-		slices.Sort(lines)
-		return all, strings.Join(lines, ", ")
-	}
-	// settled waits until what coming costs is over: both nodes have heard of everybody.
-	settled := func(viewers int) {
-		t.Helper()
-		for _, p := range s.nodes {
-			live := newLiveClient("http://"+p.addr, "")
-			p.eventually(fmt.Sprintf("%d live, %d watching", streamers, viewers), time.Minute, func() bool {
-				page, err := live.all(t.Context(), "started")
-				sum := 0
-				for _, row := range page.Data {
-					sum += row.Viewers
-				}
-				return err == nil && page.Total == streamers && sum == viewers
-			})
-		}
-	}
-	connect(streamers, auth.RoleStreamer)
-	settled(0)
-	alone, by := count()
-	t.Logf("%d streamers, %s: %d commands (%s)", streamers, period, alone, by)
-	connect(viewers, auth.RoleViewer)
-	settled(viewers)
-	watched, by := count()
-	t.Logf("and %d viewers: %d commands (%s)", viewers, watched, by)
-	if float64(watched) > 1.05*float64(alone) {
-		t.Errorf("with viewers, Redis was asked %d times, without %d", watched, alone)
 	}
 }
 
