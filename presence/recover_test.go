@@ -223,6 +223,39 @@ func TestFlushIsPutBack(t *testing.T) {
 	}
 }
 
+// While nodes put back what was lost, windows stand still; and none is shorter for having been opened meanwhile, by the time
+// that nobody swept.
+func TestWindowsStandStillAfterALoss(t *testing.T) {
+	f := openFleet(t, "n1")
+	n1 := f.nodes["n1"]
+	a := n1.joins(t, "alice", alice, "a1")
+	a.start(5 * time.Second)
+	f.flush()
+	n1.sweepAll(t)
+	n1.knows(t, "alice", StateLive)
+	key := partitionKey(f.conn, PartitionOf("alice"))
+	set := func(since, swept time.Duration) { // ago
+		t.Helper()
+		now := time.Now()
+		err := f.conn.Client().HSet(t.Context(), key, "since", now.Add(-since).UnixMilli(), "swept", now.Add(-swept).UnixMilli(), "clock", 100_000).Err()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	set(4*time.Second, 2*time.Second)
+	a.release(ReasonConnectionLost)
+	deadline := f.conn.Client().ZScore(t.Context(), n1.parts[PartitionOf("alice")].base+"deadlines", "alice").Val()
+	if deadline != 105_000 {
+		t.Errorf("the window ends at %.0f on a clock that stands at 100000", deadline)
+	}
+	set(6*time.Second, 3*time.Second) // two seconds later
+	n1.sweepAll(t)
+	clock, err := f.conn.Client().HGet(t.Context(), key, "clock").Int()
+	if err != nil || clock < 101_000 || clock > 101_500 {
+		t.Errorf("a second after it began to run again the clock is at %d, %v", clock, err)
+	}
+}
+
 // What ended stays ended, also when a node that has not heard of it yet puts back what it knows.
 func TestFlushRaisesNoGhost(t *testing.T) {
 	for _, first := range []string{"the one that knows", "the one behind"} {

@@ -1025,13 +1025,18 @@ func (o *outage) wantCutOff() {
 		o.t.Errorf("joining a room that the node does not serve, while Redis is away: %v, want unavailable", err)
 	}
 	alice := o.streamers[0]
-	o.nodes[0].eventually("a room that is joined is marked stale", 15*time.Second, func() bool {
+	for deadline := time.Now().Add(15 * time.Second); ; time.Sleep(100 * time.Millisecond) {
 		j, err := dave.Join(ctx, signalling.Join{Room: alice.user})
 		if got, want := described(j.Streamer), described(alice.view()); err != nil || got != want {
 			o.t.Fatalf("joining a room that the node serves, while Redis is away: %s, %v; want %s", got, err, want)
 		}
-		return j.Stale
-	})
+		if j.Stale {
+			return
+		}
+		if time.Now().After(deadline) {
+			o.t.Fatal("Redis is away, and yet who joins a room is not told that it may be out of date")
+		}
+	}
 }
 
 // wantListStale sees that the nodes go on listing everybody, and once they were cut off for 10 s say that it is old.

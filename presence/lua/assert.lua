@@ -127,7 +127,7 @@ local function others(m)
   local l = read_lease(m.room)
   local shown, hearsay = view_of(l), hearsay_of(l)
   if l.state == 'offline' then
-    if m.state ~= 'online' or now - tonumber(redis.call('HGET', KEYS[1], 'since')) < settling then put(m, int(seen), shown) end
+    if m.state ~= 'online' or now < settled_at() then put(m, int(seen), shown) end
   elseif not hearsay then
     local same = l.broadcast and l.broadcast == m.broadcast
     if l.uid == m.uid and m.broadcast and (not l.broadcast or same and tonumber(m.version) > tonumber(l.version)) then

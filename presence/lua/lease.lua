@@ -104,10 +104,14 @@ end
 -- read_clock reads the clock on which windows run, without moving it on. It stands still while nodes put back what was
 -- lost: who would end a window does not know yet who is there.
 local settling = 5000
+local function settled_at()
+  local since = tonumber(redis.call('HGET', KEYS[1], 'since') or 0)
+  return since <= now and since + settling or 0 -- unless the clock was set back
+end
+
 local function read_clock()
-  local at, swept, since = unpack(redis.call('HMGET', KEYS[1], 'clock', 'swept', 'since'))
-  local passed = now - tonumber(swept or now)
-  if now - tonumber(since or 0) < settling and now >= tonumber(since or 0) then passed = 0 end
+  local at, swept = unpack(redis.call('HMGET', KEYS[1], 'clock', 'swept'))
+  local passed = now - math.max(tonumber(swept or now), settled_at())
   return tonumber(at or 0) + math.min(math.max(passed, 0), max_sweep_step)
 end
 

@@ -6,7 +6,7 @@ local lag, most = tonumber(ARGV[4]), tonumber(ARGV[5])
 local lost_window, drain_window, least = tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8])
 local remembered = 3600000 -- ms for which the dead and the ended are known
 
-local swept, since = unpack(redis.call('HMGET', KEYS[1], 'swept', 'since'))
+local swept = redis.call('HGET', KEYS[1], 'swept')
 if swept and now >= tonumber(swept) and now - tonumber(swept) < lag then return { 'ok', 0, 1 } end
 local clock = int(read_clock())
 redis.call('HSET', KEYS[1], 'clock', clock, 'swept', int(now))
@@ -14,7 +14,7 @@ redis.call('ZREMRANGEBYSCORE', KEYS[6], '-inf', int(now - remembered))
 redis.call('ZREMRANGEBYSCORE', KEYS[7], '-inf', int(now - remembered))
 for i = 9, #ARGV do redis.call('ZADD', KEYS[6], 'NX', int(now), ARGV[i]) end
 -- While nodes put back what was lost, nobody is missed.
-if now - tonumber(since or 0) < settling and now >= tonumber(since or 0) then return done(0, 1) end
+if now < settled_at() then return done(0, 1) end
 
 local changed = 0
 for i = 9, #ARGV do
