@@ -2,6 +2,7 @@ package presence
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -171,6 +172,13 @@ func TestNodesIsolated(t *testing.T) {
 	a.refresh(gone)
 	if _, isolated := a.Reached(); !isolated || a.Check() == nil {
 		t.Error("not isolated")
+	}
+	store, err := NewRedis(t.Context(), RedisConfig{Conn: a.conn, Node: "a", Nodes: a, Logger: quiet, Heartbeat: time.Minute})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := claimOn(store, "a", "c1"); !errors.Is(err, ErrUnavailable) {
+		t.Errorf("claiming while isolated: %v", err)
 	}
 	a.refresh(t.Context())
 	if _, isolated := a.Reached(); isolated {

@@ -231,8 +231,15 @@ func (r *Redis) run(ctx context.Context, s *redisconn.Script, partition int, arg
 	return r.runNoting(ctx, s, partition, nil, args...)
 }
 
-// runNoting also calls note with that, before anybody may say what this node holds.
+// runNoting also calls note with that, before anybody may say what this node holds. It fails at once on a node that is
+// isolated.
 func (r *Redis) runNoting(ctx context.Context, s *redisconn.Script, partition int, note func([]redisconn.Reply) error, args ...any) ([]redisconn.Reply, error) {
+	// Who waits for an answer that will not come should rather go to another node.
+	if r.cfg.Nodes != nil {
+		if err := r.cfg.Nodes.Check(); err != nil {
+			return nil, unavailable(err)
+		}
+	}
 	var answer []redisconn.Reply
 	err := r.InEpoch(ctx, partition, func(epoch string) (status string, err error) {
 		part := &r.parts[partition]

@@ -106,6 +106,10 @@ func (h *Hub) Unregister(s Session) {
 	delete(h.sessions, s.Connection())
 }
 
+// Stale reports whether the store can't be reached, so that rooms may be behind
+// and nothing can be claimed. It does not block.
+func (h *Hub) Stale() bool { return h.cfg.Stale != nil && h.cfg.Stale() }
+
 // Order carries a command to the node, or nodes, that it is for. ErrNodeGone if
 // it names a node that is not there. It may block on the store.
 func (h *Hub) Order(ctx context.Context, c Command) error { return h.cfg.Relay.Command(ctx, c) }
@@ -149,7 +153,7 @@ func (h *Hub) Join(ctx context.Context, s Session, j Join) error {
 			return err
 		}
 	}
-	if !r.enrol(m, j, h.cfg.Stale != nil && h.cfg.Stale()) {
+	if !r.enrol(m, j, h.Stale()) {
 		h.release(r) // a member already has its reference
 	}
 	h.recount(j.Room)

@@ -119,6 +119,9 @@ func (s *session) handleJoin(id string, m Join) error {
 		return refuse(CodeUnavailable, "this node is draining; come back to another one")
 	}
 	err := s.srv.cfg.Hub.Join(context.Background(), s, rooms.Join{Room: m.Room, Role: m.Role, Since: m.Since, Request: id})
+	if errors.Is(err, presence.ErrUnavailable) && m.Role == auth.RoleStreamer && s.srv.cfg.Hub.Stale() {
+		s.Reconnect(0, presence.ReasonIsolated) // a window may be running: nothing is to be had here
+	}
 	if err != nil {
 		return err
 	}
