@@ -2,10 +2,13 @@ package presence
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
 	"time"
+
+	"github.com/redis/go-redis/v9"
 
 	"github.com/tallylight/tallylight/internal/redisconn"
 	"github.com/tallylight/tallylight/internal/wire"
@@ -290,6 +293,39 @@ func (r *Redis) assertOwn(ctx context.Context, partition int) error {
 	}
 	return err
 }
+
+// foundOutBy is how long after Redis lost its data at the latest some other node has found out: it sweeps every half second.
+const foundOutBy = 3 * SweepEvery
+
+// Complete returns an error while other nodes may still be putting back what Redis lost before this node came, which has
+// nothing to put back: until then, what it loads is not all there is. Once it was complete it stays so.
+func (r *Redis) Complete(ctx context.Context) error {
+	if r.complete.Load() {
+		return nil
+	}
+	if time.Since(r.begunAt) < foundOutBy {
+		return errors.New("redis was empty; if other nodes know better, they will soon say so")
+	}
+	pipe := r.cfg.Conn.Client().Pipeline()
+	for p := range r.parts {
+		pipe.HGet(ctx, r.parts[p].keys[0], "since")
+	}
+	answers, err := pipe.Exec(ctx)
+	if err != nil && !errors.Is(err, redis.Nil) {
+		return unavailable(err)
+	}
+	for p, answer := range answers {
+		since, err := answer.(*redis.StringCmd).Int64()
+		if err != nil || time.Since(time.UnixMilli(since)) < settlingFor {
+			return fmt.Errorf("redis had lost data of partition %d, and other nodes put it back", p)
+		}
+	}
+	r.complete.Store(true)
+	return nil
+}
+
+// settlingFor is as in lua/lease.lua.
+const settlingFor = 5 * time.Second
 
 // auditEvery is how often one partition is audited; all are within a minute or so.
 const auditEvery = time.Second

@@ -223,6 +223,31 @@ func TestFlushIsPutBack(t *testing.T) {
 	}
 }
 
+// A node that comes while others put back what Redis lost does not know how much is missing, and says so.
+func TestNewcomerIsNotComplete(t *testing.T) {
+	f := openFleet(t, "n1")
+	n1 := f.nodes["n1"]
+	eventually(t, "a node that found nothing is complete", func() bool { return n1.Complete(t.Context()) == nil })
+	n1.joins(t, "alice", alice, "a1")
+	f.flush()
+	n2 := f.join("n2") // finds nothing
+	if n2.Complete(t.Context()) == nil {
+		t.Error("it is complete although nobody can know yet")
+	}
+	n1.sweepAll(t)
+	n2.begunAt = n2.begunAt.Add(-foundOutBy) // others had time to find out
+	if n2.Complete(t.Context()) == nil {
+		t.Error("it is complete although others are putting back what they know")
+	}
+	if f.join("n3").Complete(t.Context()) == nil {
+		t.Error("one that comes later is complete")
+	}
+	if n1.Complete(t.Context()) != nil {
+		t.Error("one that knows is not complete any more")
+	}
+	eventually(t, "all is put back", func() bool { return n2.Complete(t.Context()) == nil })
+}
+
 // While nodes put back what was lost, windows stand still; and none is shorter for having been opened meanwhile, by the time
 // that nobody swept.
 func TestWindowsStandStillAfterALoss(t *testing.T) {

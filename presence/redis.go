@@ -123,6 +123,8 @@ type Redis struct {
 	watchers watchers
 	held     *holdings
 	parts    [Partitions]redisPartition
+	begunAt  time.Time   // when this node, as it came, found a partition without data; zero: it did not
+	complete atomic.Bool // see Complete
 
 	// Set before Run runs.
 	knowledge func(partition int) Knowledge
@@ -182,6 +184,9 @@ func NewRedis(ctx context.Context, cfg RedisConfig, followers ...string) (*Redis
 	for i, reply := range replies {
 		epoch := reply.List()[2].Text()
 		r.parts[i/(len(followers)+1)].epoch.Store(&epoch)
+		if reply.List()[3].Int() == 1 {
+			r.begunAt = time.Now()
+		}
 	}
 	return r, nil
 }

@@ -75,7 +75,7 @@ func openBackend(ctx context.Context, cfg serveCmd, node string, logger *slog.Lo
 	}, nil
 }
 
-// redisCheck sees that Redis answers, and that what is published there arrives here.
+// redisCheck sees that Redis answers, that what is published there arrives here, and that nothing is missing there.
 func redisCheck(conn *redisconn.Conn, store *presence.Redis, relay *rooms.Redis) func(context.Context) error {
 	return func(ctx context.Context) error {
 		if err := conn.Ping(ctx); err != nil {
@@ -83,6 +83,9 @@ func redisCheck(conn *redisconn.Conn, store *presence.Redis, relay *rooms.Redis)
 		}
 		if err := store.Check(); err != nil {
 			return fmt.Errorf("presence: %w", err)
+		}
+		if err := store.Complete(ctx); err != nil {
+			return err
 		}
 		if err := relay.Check(); err != nil {
 			return fmt.Errorf("rooms: %w", err)

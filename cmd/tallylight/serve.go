@@ -72,6 +72,7 @@ type node struct {
 	leave    sync.Once     // closes draining
 	draining chan struct{} // closed when the drain begins
 	failed   chan error    // what ended the HTTP server, unless we did
+	mute     sync.Map      // connections (net.Conn) that have not sent anything yet
 
 	directory *presence.Directory
 	hub       *rooms.Hub
@@ -111,6 +112,7 @@ func newNode(ctx context.Context, cfg serveCmd, logger *slog.Logger) (*node, err
 	n.http = &http.Server{
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       2 * time.Minute,
+		ConnState:         n.connState,
 		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelDebug),
 		Handler: web.New(web.Config{
 			Node: n.id, Hub: n.hub, Store: store, Directory: n.directory, Records: db.records,
@@ -120,6 +122,16 @@ func newNode(ctx context.Context, cfg serveCmd, logger *slog.Logger) (*node, err
 		}),
 	}
 	return n, nil
+}
+
+// connState keeps track of the connections on which no request was begun, as browsers open them for later: a shutdown
+// would wait for those.
+func (n *node) connState(conn net.Conn, state http.ConnState) {
+	if state == http.StateNew {
+		n.mute.Store(conn, nil)
+	} else {
+		n.mute.Delete(conn)
+	}
 }
 
 // pingOrNever turns the flag, where 0 is never, into a Config's value.
@@ -188,14 +200,20 @@ const closeWithin = 3 * time.Second
 
 // close ends what start began, in reverse.
 func (n *node) close() error {
-	ctx, cancel := context.WithTimeout(context.Background(), closeWithin)
+	answering, cancel := context.WithTimeout(context.Background(), closeWithin)
 	defer cancel()
-	err := n.http.Shutdown(ctx) // answers under way are finished; sockets are gone already
+	n.mute.Range(func(conn, _ any) bool {
+		_ = conn.(net.Conn).Close() // nobody waits for an answer there
+		return true
+	})
+	err := n.http.Shutdown(answering) // answers under way are finished; sockets are gone already
 	if err != nil {
 		err = n.http.Close()
 	}
 	n.work.end()
 	n.recording.end()
-	n.recorder.Drain(ctx)
+	recording, cancel := context.WithTimeout(context.Background(), closeWithin)
+	defer cancel()
+	n.recorder.Drain(recording)
 	return errors.Join(err, n.backend.close(), n.records.close())
 }

@@ -180,6 +180,23 @@ func TestStopAtOnce(t *testing.T) {
 	p.wantExit(exitFailure, 3*time.Second)
 }
 
+// A browser opens connections for later and sends nothing over them: no stop waits for those.
+func TestStopDespiteMuteConnections(t *testing.T) {
+	p := start(t)
+	for range 3 {
+		conn, err := net.Dial("tcp", p.addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+	}
+	if r, _ := p.get("/healthz", ""); r.StatusCode != 200 { // accepted after the others
+		t.Errorf("/healthz: %d", r.StatusCode)
+	}
+	p.signal(syscall.SIGTERM)
+	p.wantExit(exitOK, 2*time.Second)
+}
+
 func (p *process) wantLogged(line string) {
 	p.t.Helper()
 	for deadline := time.Now().Add(10 * time.Second); !strings.Contains(p.err.String(), line); time.Sleep(5 * time.Millisecond) {

@@ -1063,7 +1063,7 @@ func (o *outage) thirdNode(live []*streamer) {
 	p.eventually("the new node is ready", backWithin, func() bool { r, _ := p.get("/readyz", ""); return r.StatusCode == 200 })
 	ready := time.Since(began)
 	if client := newLiveClient("http://"+p.addr, ""); p.missing(client, onAir(live)) != nil {
-		o.t.Logf("another node was ready, and yet: %v", p.missing(client, onAir(live)))
+		o.t.Errorf("another node was ready, and yet: %v", p.missing(client, onAir(live)))
 	}
 	p.wantListed(live, backWithin-time.Since(began))
 	o.t.Logf("another node was ready after %s, and listed all after %s", ready.Round(time.Millisecond), time.Since(began).Round(time.Millisecond))

@@ -44,5 +44,6 @@ end
 
 local run = string.match(redis.call('INFO', 'server'), 'run_id:(%w+)')
 local epoch, of_run = unpack(redis.call('HMGET', partition_key, 'epoch', 'run'))
-if not epoch or of_run ~= run then epoch = begin_epoch(run) end
+local begun = not epoch or of_run ~= run
+if begun then epoch = begin_epoch(run) end
 if known ~= '' and known ~= epoch then return { 'epoch', epoch } end
