@@ -248,7 +248,6 @@ func raw(ctx context.Context, c *client, frame string) error {
 func TestEveryCloseCode(t *testing.T) {
 	t.Parallel()
 	p := start(t, "--heartbeat-interval=400ms", "--drain=2s")
-	ctx := within(t, 60*time.Second)
 	silent := func(c *signalling.ClientConfig) { c.Silent = true }
 	var mu sync.Mutex
 	provoked := make(map[string]bool)
@@ -265,19 +264,19 @@ func TestEveryCloseCode(t *testing.T) {
 		t.Helper()
 		select {
 		case <-c.Done():
-		case <-ctx.Done():
+		case <-within(t, 60*time.Second).Done():
 			t.Errorf("not closed")
 		}
 		want(t, code, c.Err())
 	}
 	t.Run("while it runs", func(t *testing.T) {
-		for name, provoke := range map[string]func(t *testing.T){
-			"1009": func(t *testing.T) {
+		for name, provoke := range map[string]func(t *testing.T, ctx context.Context){
+			"1009": func(t *testing.T, ctx context.Context) {
 				bob := p.dial("bob")
 				_ = bob.SendRaw(ctx, make([]byte, 130<<10)) // fails when the close comes first
 				closed(t, websocket.StatusMessageTooBig, bob)
 			},
-			"4400": func(t *testing.T) {
+			"4400": func(t *testing.T, ctx context.Context) {
 				bob := p.dial("bob")
 				for range 10 {
 					_ = bob.SendRaw(ctx, []byte("what?"))
@@ -293,14 +292,14 @@ func TestEveryCloseCode(t *testing.T) {
 					t.Errorf("%d of 10 errors came before the close", errors)
 				}
 			},
-			"4401": func(t *testing.T) {
+			"4401": func(t *testing.T, ctx context.Context) {
 				_, err := p.tryDial("bob", func(c *signalling.ClientConfig) { c.Token = "nonsense" })
 				want(t, 4401, err)
 				if !strings.Contains(err.Error(), "malformed") {
 					t.Errorf("the close does not say why: %v", err)
 				}
 			},
-			"4404": func(t *testing.T) {
+			"4404": func(t *testing.T, ctx context.Context) {
 				conn, _, err := websocket.Dial(ctx, "ws://"+p.addr+"/v1/ws", nil)
 				if err != nil {
 					t.Fatal(err)
@@ -308,14 +307,14 @@ func TestEveryCloseCode(t *testing.T) {
 				_, _, err = conn.Read(ctx)
 				want(t, 4404, err)
 			},
-			"4408": func(t *testing.T) {
+			"4408": func(t *testing.T, ctx context.Context) {
 				carol := p.dial("carol", silent)
 				if _, err := carol.Join(ctx, signalling.Join{Room: "carol", Role: auth.RoleStreamer}); err != nil {
 					t.Fatal(err)
 				}
 				closed(t, 4408, carol)
 			},
-			"4409": func(t *testing.T) {
+			"4409": func(t *testing.T, ctx context.Context) {
 				join := signalling.Join{Room: "dave", Role: auth.RoleStreamer}
 				old, young := p.dial("dave"), p.dial("dave")
 				for _, c := range []*client{old, young} {
@@ -325,13 +324,13 @@ func TestEveryCloseCode(t *testing.T) {
 				}
 				closed(t, 4409, old)
 			},
-			"4410": func(t *testing.T) { want(t, 4410, p.readTooSlowly(t, ctx)) },
-			"4419": func(t *testing.T) {
+			"4410": func(t *testing.T, ctx context.Context) { want(t, 4410, p.readTooSlowly(t, ctx)) },
+			"4419": func(t *testing.T, ctx context.Context) {
 				almost := func(c *auth.Claims) { c.Expires = time.Now().Add(-auth.Leeway + 3*time.Second) }
 				bob := p.dial("bob", func(c *signalling.ClientConfig) { c.Token = token(t, "bob", almost) })
 				closed(t, 4419, bob)
 			},
-			"4429": func(t *testing.T) {
+			"4429": func(t *testing.T, ctx context.Context) {
 				bob := p.dial("bob")
 				flood := []byte(strings.Repeat(`{"type":"heartbeat"}`+"\n", 50))
 				for bob.Err() == nil && bob.SendRaw(ctx, flood) == nil {
@@ -339,7 +338,7 @@ func TestEveryCloseCode(t *testing.T) {
 				closed(t, 4429, bob)
 			},
 		} {
-			t.Run(name, func(t *testing.T) { t.Parallel(); provoke(t) })
+			t.Run(name, func(t *testing.T) { t.Parallel(); provoke(t, within(t, 60*time.Second)) })
 		}
 	})
 	t.Run("1012", func(t *testing.T) {
