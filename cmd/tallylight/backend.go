@@ -68,7 +68,7 @@ func openBackend(ctx context.Context, cfg serveCmd, node string, logger *slog.Lo
 		stale:   func() bool { return nodes.Check() != nil || relay.Check() != nil },
 		log:     []func(context.Context){store.Run},
 		work:    []func(context.Context){relay.Run, nodes.Run},
-		checks:  map[string]func(context.Context) error{"redis": redisCheck(conn, store, relay)},
+		checks:  map[string]func(context.Context) error{"redis": redisCheck(conn, nodes, store, relay)},
 		metrics: redisMetrics(nodes, store, relay),
 		drained: func() {}, // the other nodes keep the broadcasts whose streamers come back to them
 		close:   conn.Close,
@@ -76,9 +76,12 @@ func openBackend(ctx context.Context, cfg serveCmd, node string, logger *slog.Lo
 }
 
 // redisCheck sees that Redis answers, that what is published there arrives here, and that nothing is missing there.
-func redisCheck(conn *redisconn.Conn, store *presence.Redis, relay *rooms.Redis) func(context.Context) error {
+func redisCheck(conn *redisconn.Conn, nodes *presence.Nodes, store *presence.Redis, relay *rooms.Redis) func(context.Context) error {
 	return func(ctx context.Context) error {
 		if err := conn.Ping(ctx); err != nil {
+			return err
+		}
+		if err := nodes.Check(); err != nil {
 			return err
 		}
 		if err := store.Check(); err != nil {
