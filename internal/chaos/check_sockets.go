@@ -61,6 +61,7 @@ func checkActs(n *Notes) (found []Violation) {
 			switch {
 			case act.Refused != "":
 				bad(badRefused, act.Acked, "%s, sent at %s, was refused with %s", act.Kind, clock(act.Sent), act.Refused)
+			case act.Acked == never && act.Tries == 0: // its streamer stayed away, and had nowhere to send it
 			case act.Acked == never && n.settledBy(act.Sent, time.Minute, n.nodes()...) < n.Ended:
 				bad(badUnsettled, n.Ended, "%s, sent at %s and %d times in all, is not answered: %s", act.Kind, clock(act.Sent), act.Tries, act.Last)
 			case act.Kind == ActStart && act.Acked != never && ended && e.first+soon < act.Sent:

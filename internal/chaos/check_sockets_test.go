@@ -48,6 +48,10 @@ func TestActs(t *testing.T) {
 			c, _ := alice(s)
 			c.did(100, ActUpdate, "b", func(a *Act) { a.Refused = "forbidden" })
 		}, []string{badRefused}},
+		{"never sent, as its streamer stayed away", func(s *story) {
+			c, _ := alice(s)
+			c.did(100, ActUpdate, "b", func(a *Act) { a.Acked, a.Tries = never, 0 })
+		}, nil},
 		{"never answered", func(s *story) {
 			c, _ := alice(s)
 			c.did(100, ActUpdate, "b", unanswered)
