@@ -215,9 +215,9 @@ func (h *Hub) Leave(ctx context.Context, s Session, name string, why presence.Re
 	err = h.settleNow(ctx, u)
 	if errors.Is(err, presence.ErrUnavailable) {
 		h.settleLater(u)
-		if why != presence.ReasonLeft {
-			return nil
-		}
+	}
+	if why != presence.ReasonLeft && (errors.Is(err, presence.ErrUnavailable) || errors.Is(err, presence.ErrFenced)) {
+		return nil // who is gone does not ask what became of it
 	}
 	return err
 }

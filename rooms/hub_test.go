@@ -669,3 +669,28 @@ func TestStoreAway(t *testing.T) {
 	b.leave(presence.ReasonLeft)
 	h.wantEmpty()
 }
+
+// A streamer leaves while the store is away, and comes back over another connection before it has returned. That their
+// broadcast goes on is what the first connection is told when it asks again, whoever found out first.
+func TestLeaveMeetsNewerConnection(t *testing.T) {
+	h := open(t)
+	a := h.streamer(alice, "n1-a")
+	a.start()
+	h.hub.cfg.Store = failing{h.store}
+	if err := h.hub.Leave(t.Context(), a, studio, presence.ReasonLeft); !errors.Is(err, presence.ErrUnavailable) {
+		t.Errorf("leave: %v, want ErrUnavailable", err)
+	}
+	h.hub.cfg.Store = h.store
+	h.streamer(alice, "n1-a2")
+	h.hub.settle(t.Context())
+	h.hub.settle(t.Context())
+	if err := h.hub.Leave(t.Context(), a, studio, presence.ReasonLeft); !errors.Is(err, presence.ErrFenced) {
+		t.Errorf("leave, once it is known: %v, want ErrFenced", err)
+	}
+	if err := h.hub.Leave(t.Context(), a, studio, presence.ReasonLeft); !errors.Is(err, ErrNotJoined) {
+		t.Errorf("leave once more: %v", err)
+	}
+	if l, err := h.store.Get(t.Context(), studio); err != nil || l.State != presence.StateLive {
+		t.Errorf("the lease is %+v, %v", l, err)
+	}
+}

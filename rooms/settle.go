@@ -16,6 +16,7 @@ type unsettled struct {
 	place
 	fence presence.Fence // 0: not known; the lease is ours if it names the connection
 	why   presence.Reason
+	taken bool // the broadcast goes on over a newer connection: whoever asked to leave is still to be told
 }
 
 // place is a connection's in a room.
@@ -56,6 +57,7 @@ func (h *Hub) settleClaims(connection string) {
 		}
 	}
 	delete(h.claims, connection)
+	maps.DeleteFunc(h.unsettled, func(p place, u unsettled) bool { return u.taken && p.connection == connection })
 }
 
 // settle gives up what it can. What the store does not answer to stays for the
@@ -65,7 +67,16 @@ func (h *Hub) settle(ctx context.Context) {
 	open := slices.Collect(maps.Values(h.unsettled))
 	h.settleMu.Unlock()
 	for i, u := range open {
-		if err := h.settleNow(ctx, u); err != nil && !errors.Is(err, presence.ErrFenced) {
+		if u.taken {
+			continue
+		}
+		err := h.settleNow(ctx, u)
+		if errors.Is(err, presence.ErrFenced) {
+			u.taken = true
+			h.settleLater(u) // until its connection asks again, or is gone
+			continue
+		}
+		if err != nil {
 			h.cfg.Logger.Warn("rooms: a lease whose session is gone could not be given up; it is tried again", "room", u.room, "leases", len(open)-i, "error", err)
 			return
 		}
@@ -74,7 +85,10 @@ func (h *Hub) settle(ctx context.Context) {
 
 // settleNow gives up one. presence.ErrFenced says that it is somebody else's.
 func (h *Hub) settleNow(ctx context.Context, u unsettled) error {
-	err := h.giveUp(ctx, u)
+	err := presence.ErrFenced
+	if !u.taken {
+		err = h.giveUp(ctx, u)
+	}
 	if err != nil && !errors.Is(err, presence.ErrFenced) {
 		return err
 	}

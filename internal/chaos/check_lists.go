@@ -22,6 +22,9 @@ func checkGhostSnapshots(n *Notes) (found []Violation) {
 			if i.Kind != itemJoined || !i.onAir() || i.Stale || !ended || i.At < e.first+soon || n.disturbed(i.At-2*nearly, i.At, c.Node) {
 				continue
 			}
+			if a.readsLate(i.At) {
+				continue // it may have been sent before the end
+			}
 			found = append(found, Violation{
 				Kind: badGhost, At: i.At, Room: i.Room, Broadcast: i.Broadcast, Actor: a.Name,
 				Text: fmt.Sprintf("joined on %s says %s, and live.ended was told at %s", c.Node, i.State, clock(e.first)),
@@ -29,6 +32,11 @@ func checkGhostSnapshots(n *Notes) (found []Violation) {
 		}
 	}
 	return onePer(found, func(v Violation) string { return v.Room + v.Broadcast })
+}
+
+// readsLate reports whether what a slow reader reads at a moment may have waited for it.
+func (a *Actor) readsLate(at Instant) bool {
+	return slices.ContainsFunc(a.Slow, func(s Span) bool { return s.From <= at && at <= s.To+nearly })
 }
 
 // noticing is how long a silent loss may stay unnoticed: ping 20 s, pong 10 s, and some.

@@ -20,6 +20,11 @@ func TestGhostSnapshots(t *testing.T) {
 			ended(s)
 			s.connect("carol", "n3", 200).snapshot(201, "f", 2, "live b 1").close(203, EndDropped)
 		}, []string{badGhost}},
+		{"it is read late, by somebody who had stopped reading", func(s *story) {
+			ended(s)
+			s.actor("carol").Slow = []Span{{at(99), at(201)}}
+			s.connect("carol", "n3", 98).snapshot(201, "e", 2, "live b 1").told(201, "e", 3, "live.ended b 2 ended_by_streamer")
+		}, nil},
 		{"the snapshot says that it is stale", func(s *story) {
 			ended(s)
 			s.connect("carol", "n3", 200).snapshot(201, "f", 2, "live b 1", stale).close(203, EndDropped)

@@ -2,6 +2,7 @@ package chaos
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -151,12 +152,20 @@ func (n *node) start() error {
 }
 
 // startReady starts it and waits until it is ready.
+// startReady is the supervisor: a node that can't reach Redis as it comes ends, and is started again.
 func (n *node) startReady(limit time.Duration) error {
-	if err := n.start(); err != nil {
-		return err
+	for deadline := time.Now().Add(limit); ; time.Sleep(time.Second) {
+		if err := n.start(); err != nil {
+			return err
+		}
+		err := n.awaitReady(time.Until(deadline))
+		if !errors.Is(err, errEnded) || time.Now().After(deadline) {
+			return err
+		}
 	}
-	return n.awaitReady(limit)
 }
+
+var errEnded = errors.New("the node ended by itself")
 
 func (n *node) awaitReady(limit time.Duration) error {
 	n.mu.Lock()
@@ -170,7 +179,7 @@ func (n *node) awaitReady(limit time.Duration) error {
 		}
 		select {
 		case <-exited:
-			return fmt.Errorf("%s ended by itself; see its log, %s", n.name, n.log.Name())
+			return fmt.Errorf("%s: %w; see its log, %s", n.name, errEnded, n.log.Name())
 		case <-time.After(50 * time.Millisecond):
 		}
 	}
