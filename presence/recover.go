@@ -56,8 +56,7 @@ func (k *Knowledge) Told(room string, v View, last *Broadcast) {
 // partition was put back, and lost when it turned out that this node does not hold a lease any more, of which its
 // connection does not know: replaced if somebody else does. None of them may call the store.
 func (r *Redis) OnRecovery(knowledge func(partition int) Knowledge, recovered func(partition int), lost func(l Lease, replaced bool)) {
-	r.knowledge, r.lost = knowledge, lost
-	r.recovered = append(r.recovered, recovered)
+	r.knowledge, r.recovered, r.lost = knowledge, recovered, lost
 	if r.cfg.Nodes != nil {
 		r.cfg.Nodes.OnReborn(r.reassert)
 	}
@@ -137,9 +136,7 @@ func (r *Redis) recoverAlone(ctx context.Context, partition int, was string) err
 		part.audit.Store(true)
 		r.cfg.Logger.Warn("presence: redis had lost data; what this node knows was put back", "partition", partition,
 			"leases", len(known.Leases), "took", time.Since(begun).Round(time.Millisecond))
-		for _, recovered := range r.recovered {
-			recovered(partition)
-		}
+		r.recovered(partition)
 		return nil
 	}
 	return fmt.Errorf("%w: redis loses its data again and again", ErrUnavailable)

@@ -128,7 +128,7 @@ type Redis struct {
 
 	// Set before Run runs.
 	knowledge func(partition int) Knowledge
-	recovered []func(partition int)
+	recovered func(partition int)
 	lost      func(l Lease, replaced bool)
 }
 
@@ -160,12 +160,13 @@ func NewRedis(ctx context.Context, cfg RedisConfig, followers ...string) (*Redis
 		held:      newHoldings(),
 		lost:      func(Lease, bool) {},
 		knowledge: func(int) Knowledge { return Knowledge{} },
+		recovered: func(int) {},
 	}
 	var calls []redisconn.Call
 	for p := range r.parts {
 		base := PartitionBase(cfg.Conn, p)
 		part := &r.parts[p]
-		part.keys = []string{base + "partition", logKey(cfg.Conn, p), followersKey(cfg.Conn, p), base + "deadlines", base + "held", base + "dead", base + "ended"}
+		part.keys = []string{partitionKey(cfg.Conn, p), logKey(cfg.Conn, p), followersKey(cfg.Conn, p), base + "deadlines", base + "held", base + "dead", base + "ended"}
 		part.base, part.log = base, logKey(cfg.Conn, p)
 		part.told = make(map[string]bool)
 		part.epoch.Store(new(string))

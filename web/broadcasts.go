@@ -47,12 +47,18 @@ func recordOf(r presence.Record) Record {
 // historian admits those who may read the history; a public directory does not
 // open it.
 func (s *server) historian(r *http.Request) error {
+	return s.holder(r, "directory, service or admin", auth.ScopeDirectory, auth.ScopeService)
+}
+
+// holder admits tokens with one of the scopes, which are named for those that
+// have none.
+func (s *server) holder(r *http.Request, named string, scopes ...auth.Scope) error {
 	id, err := s.known(r)
 	if err != nil {
 		return err
 	}
-	if !id.HasScope(auth.ScopeDirectory, auth.ScopeService) {
-		return forbidden("this takes a token with scope directory, service or admin")
+	if !id.HasScope(scopes...) {
+		return forbidden("this takes a token with scope %s", named)
 	}
 	return nil
 }

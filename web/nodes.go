@@ -30,14 +30,7 @@ type Draining struct {
 
 // operator admits those who may act on nodes.
 func (s *server) operator(r *http.Request) error {
-	id, err := s.known(r)
-	if err != nil {
-		return err
-	}
-	if !id.HasScope(auth.ScopeAdmin) {
-		return forbidden("this takes a token with scope admin")
-	}
-	return nil
+	return s.holder(r, "admin", auth.ScopeAdmin)
 }
 
 func (s *server) nodes(w http.ResponseWriter, r *http.Request) error {
