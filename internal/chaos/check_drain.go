@@ -45,9 +45,12 @@ func tells(kind string) bool {
 	return strings.HasPrefix(kind, "streamer.") || strings.HasPrefix(kind, "live.") && kind != "live.updated"
 }
 
-// acted reports whether the streamer did anything, in that time, that the room is told of.
-func (a *Actor) acted(from, to Instant) bool {
-	return slices.ContainsFunc(a.Acts, func(act Act) bool {
+// acted reports whether the streamer did anything, in that time, that the room may be told of.
+func (a *Actor) acted(from, to Instant) bool { return a.actedBut(-1, from, to) }
+
+// actedBut leaves out one of the acts.
+func (a *Actor) actedBut(but int, from, to Instant) bool {
+	for k, act := range a.Acts {
 		acked := act.Acked
 		if acked == never {
 			acked = forever
@@ -55,6 +58,9 @@ func (a *Actor) acted(from, to Instant) bool {
 		if act.Kind == ActDrop {
 			acked += act.Away + settling
 		}
-		return act.Kind != ActUpdate && act.Sent <= to && from <= acked
-	})
+		if k != but && act.Kind != ActUpdate && act.Sent <= to && from <= acked {
+			return true
+		}
+	}
+	return false
 }

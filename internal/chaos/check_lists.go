@@ -88,10 +88,12 @@ func checkListed(n *Notes) (found []Violation) {
 	for _, log := range n.Polls {
 		for _, l := range log.Listings {
 			by, why := n.goneBy(t, ends, l.Broadcast)
-			if by == forever || l.To <= by {
+			if by == forever {
 				continue
 			}
-			by = n.settledBy(by, soon, log.Node)
+			if by = n.settledBy(by, soon, log.Node); l.To <= by {
+				continue // also while what may be the reason is not repaired
+			}
 			for _, p := range log.between(max(by+1, l.From), l.To) {
 				if !p.counts() || n.disturbed(p.At-2*nearly, p.At, log.Node) {
 					continue

@@ -108,6 +108,24 @@ func TestListed(t *testing.T) {
 			s.listed("b", "live", 10, 100)
 			s.listed("b", "reconnecting", 101, 185)
 		}, nil},
+		{"her node was killed, so that her short window is 25 s", func(s *story) {
+			s.polled(1, 599, true, false)
+			c, bob := alice(s, window(4*time.Second))
+			c.close(100, EndLost)
+			s.fault(Kill, "n1", 100, 105)
+			bob.told(107, "e", 3, "live.reconnecting b 2 node_lost", until(132))
+			s.listed("b", "live", 10, 107)
+			s.listed("b", "reconnecting", 107, 150)
+		}, nil},
+		{"after its end, on a node that is broken yet", func(s *story) {
+			s.polled(1, 599, true, false)
+			c, bob := alice(s)
+			c.did(100, ActEnd, "b").close(101, EndDropped)
+			bob.told(100, "e", 3, "live.ended b 2 ended_by_streamer")
+			s.Faults = append(s.Faults, Fault{Kind: Isolate, Node: "n3", From: at(99), To: forever})
+			s.listed("b", "live", 10, 100, "n1", "n2")
+			s.listed("b", "live", 10, 120, "n3")
+		}, nil},
 		{"for ever", func(s *story) {
 			s.polled(1, 599, true, false)
 			c, _ := alice(s)

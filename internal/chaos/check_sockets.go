@@ -34,11 +34,37 @@ func (n *Notes) explains(a *Actor, c *Conn) bool {
 	if slices.ContainsFunc(a.Slow, func(s Span) bool { return s.From <= c.Closed && c.Closed <= s.To+noticing }) {
 		return true
 	}
-	const replaced = 4409
-	return c.Code == replaced && slices.ContainsFunc(a.Conns, func(o *Conn) bool {
+	if c.Code == closedSilent && a.Streamer && c.Closed-c.Spoke > speaking-nearly {
+		return true
+	}
+	return c.Code == closedReplaced && slices.ContainsFunc(a.Conns, func(o *Conn) bool {
 		// Whichever joined last: a join may take long, and its client may have given up by then.
 		return o != c && a.Streamer && o.closed() > c.Opened-time.Minute && o.Opened <= c.Closed
 	})
+}
+
+// The codes with which a streamer's socket is closed although the node is well.
+const (
+	closedSilent   = 4408
+	closedReplaced = 4409
+)
+
+// speaking is how long a streamer's app may say nothing: two beats, and some.
+const speaking = 125 * time.Second
+
+// checkSpeechless finds streamers whose app said nothing for longer than it may, and whose connection stayed.
+func checkSpeechless(n *Notes) (found []Violation) {
+	for a, c := range n.conns() {
+		by := c.Spoke + frozen + soon
+		if !a.Streamer || min(c.closed(), n.Ended) <= by || n.disturbed(c.Spoke, by, c.Node) {
+			continue
+		}
+		found = append(found, Violation{
+			Kind: badSpeechless, At: by, Room: a.Name, Actor: a.Name,
+			Text: fmt.Sprintf("connection %d to %s has sent nothing since %s, and is open", c.N, c.Node, clock(c.Spoke)),
+		})
+	}
+	return found
 }
 
 func roomOf(c *Conn) string {
@@ -76,14 +102,7 @@ func checkActs(n *Notes) (found []Violation) {
 }
 
 // node returns the node that a connection of the actor is to.
-func (a *Actor) node(conn int) string {
-	for _, c := range a.Conns {
-		if c.N == conn {
-			return c.Node
-		}
-	}
-	return ""
-}
+func (a *Actor) node(conn int) string { return a.conn(conn).Node }
 
 // nodes returns the names of all nodes.
 func (n *Notes) nodes() (names []string) {

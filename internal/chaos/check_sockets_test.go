@@ -41,6 +41,55 @@ func TestClosed(t *testing.T) {
 	})
 }
 
+func TestSpeechless(t *testing.T) {
+	testStories(t, []tell{
+		{"closed in time", func(s *story) { s.connect("alice", "n1", 1).speechlessFrom(100).close(226, EndServer, 4408) }, nil},
+		{"closed too early", func(s *story) { s.connect("alice", "n1", 1).speechlessFrom(100).close(180, EndServer, 4408) }, []string{badClosed}},
+		{"kept", func(s *story) { s.connect("alice", "n1", 1).speechlessFrom(100) }, []string{badSpeechless}},
+		{"kept by a node that was frozen too", func(s *story) {
+			s.connect("alice", "n1", 1).speechlessFrom(100).close(260, EndServer, 4408)
+			s.fault(Freeze, "n1", 200, 245)
+		}, nil},
+		{"a viewer may be silent", func(s *story) { s.connect("bob", "n1", 1).speechlessFrom(100) }, nil},
+		{"a viewer must not be closed for it", func(s *story) { s.connect("bob", "n1", 1).speechlessFrom(100).close(226, EndServer, 4408) }, []string{badClosed}},
+	})
+}
+
+func TestReplaced(t *testing.T) {
+	// alice joins at 100 s over a connection to n3.
+	renewed := func(s *story, old *conn) *conn {
+		c := s.connect("alice", "n3", 99.5).snapshot(100, "e", 2, "live b 1")
+		return c.did(99.5, ActRenew, "", func(a *Act) { a.Acked, a.Old, a.Tries = at(100), old.N, 0 })
+	}
+	testStories(t, []tell{
+		{"in silence", func(s *story) {
+			c, _ := alice(s)
+			renewed(s, c.close(100.05, EndServer, 4409))
+		}, nil},
+		{"the old one stays", func(s *story) {
+			c, _ := alice(s)
+			renewed(s, c.close(110, EndSpare))
+		}, []string{badReplaced}},
+		{"the old one stays, as its node is frozen", func(s *story) {
+			c, _ := alice(s)
+			renewed(s, c.close(110, EndSpare))
+			s.fault(Freeze, "n1", 98, 112)
+		}, nil},
+		{"the room is told", func(s *story) {
+			c, bob := alice(s)
+			renewed(s, c.close(100.05, EndServer, 4409))
+			bob.told(100.1, "e", 3, "live.reconnecting b 2 connection_lost", until(115)).told(100.2, "e", 4, "live.resumed b 3")
+			gone(bob, 120)
+		}, []string{badReplaced}},
+		{"the room is told, as she left right after", func(s *story) {
+			c, bob := alice(s)
+			renewed(s, c.close(100.05, EndServer, 4409)).did(101, ActDrop, "").close(101, EndDropped)
+			bob.told(101.1, "e", 3, "live.reconnecting b 2 connection_lost", until(116))
+			gone(bob, 110)
+		}, nil},
+	})
+}
+
 func TestActs(t *testing.T) {
 	unanswered := func(a *Act) { a.Acked, a.Tries = never, 9 }
 	testStories(t, []tell{

@@ -14,17 +14,19 @@ const (
 	Freeze     Kind = "freeze"      // SIGSTOP, then SIGCONT
 	Rolling    Kind = "rolling"     // SIGTERM, and a new start once it has ended
 	Isolate    Kind = "isolate"     // one node is cut off from Redis
-	Clients    Kind = "clients"     // one node is cut off from its clients and from nginx
+	Clients    Kind = "clients"     // one node is cut off from its clients and from nginx: what is connected is reset
+	Silence    Kind = "silence"     // as clients, without RST or FIN: nothing comes, nothing goes
 	RedisCut   Kind = "redis-cut"   // all nodes are cut off from Redis
 	RedisEmpty Kind = "redis-empty" // Redis is killed and comes back with nothing
 	RedisOld   Kind = "redis-old"   // Redis is killed and comes back with what it had some time ago
 	Flush      Kind = "flush"       // FLUSHALL
 	Sleep      Kind = "sleep"       // Redis answers nobody for a while
 	Slow       Kind = "slow"        // some viewers stop reading
+	Apps       Kind = "apps"        // the apps of some streamers freeze: pongs come, messages do not
 )
 
 // Kinds are all of them.
-var Kinds = []Kind{Kill, Freeze, Rolling, Isolate, Clients, RedisCut, RedisEmpty, RedisOld, Flush, Sleep, Slow}
+var Kinds = []Kind{Kill, Freeze, Rolling, Isolate, Clients, Silence, RedisCut, RedisEmpty, RedisOld, Flush, Sleep, Slow, Apps}
 
 // ofRedis: it concerns all nodes alike, and no socket.
 func (k Kind) ofRedis() bool {
@@ -33,8 +35,11 @@ func (k Kind) ofRedis() bool {
 
 // ofNode: it concerns one node, and those who are connected to it.
 func (k Kind) ofNode() bool {
-	return k == Kill || k == Freeze || k == Rolling || k == Isolate || k == Clients
+	return k == Kill || k == Freeze || k == Rolling || k == Isolate || k == Clients || k == Silence
 }
+
+// ofClients: it concerns some of the clients, and nobody else.
+func (k Kind) ofClients() bool { return k == Slow || k == Apps }
 
 // wipes: what Redis knew is gone, or is what it once knew.
 func (k Kind) wipes() bool { return k == RedisEmpty || k == RedisOld || k == Flush }
@@ -45,7 +50,7 @@ type Fault struct {
 	Node   string `json:",omitempty"` // of those that concern one
 	From   Instant
 	To     Instant // when it was repaired: restarted nodes serve and are ready by then; forever: not yet
-	Silent bool    `json:",omitempty"` // cut without FIN or RST
+	Silent bool    `json:",omitempty"` // cut from Redis without FIN or RST
 	// Saved is when the dump was taken that redis-old comes back with.
 	Saved Instant `json:",omitempty"`
 	// Exited is when the drained process had ended.

@@ -89,14 +89,12 @@ func (r *run) steps(f Fault) []step {
 	case Clients:
 		relay := c.node(f.Node).relay
 		return two(
-			func() error {
-				if f.Silent {
-					relay.silence()
-				} else {
-					relay.cut()
-				}
-				return nil
-			},
+			func() error { relay.cut(); return nil },
+			func() error { defer end(); return relay.heal() })
+	case Silence:
+		relay := c.node(f.Node).relay
+		return two(
+			func() error { relay.silence(); return nil },
 			func() error { defer end(); return relay.heal() })
 	case RedisEmpty:
 		return two(
@@ -123,6 +121,10 @@ func (r *run) steps(f Fault) []step {
 	case Slow:
 		return two(
 			func() error { r.slowDown(f.To - r.now()); return nil },
+			over)
+	case Apps:
+		return two(
+			func() error { r.freezeApps(f); return nil },
 			over)
 	}
 	return nil

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -21,6 +22,8 @@ type keeper struct {
 	home    int    // the node that it prefers, -1: nginx
 	onItem  func(*socket, Item)
 	drops   chan time.Duration // cap 1: leave without a word, for so long
+	renews  chan struct{}      // cap 1: join over a newer connection
+	frozen  atomic.Int64       // an Instant until which the app does nothing
 
 	rnd *rand.Rand // owned by run
 
@@ -85,7 +88,7 @@ func (k *keeper) where() (addr, via string) {
 // connect opens a connection and joins, trying until the context ends: full jitter, from 50 ms up to 2 s.
 func (k *keeper) connect(ctx context.Context, since map[string]Position) *socket {
 	for limit := 50 * time.Millisecond; ; limit = min(2*limit, 2*time.Second) {
-		if !sleep(ctx, time.Duration(k.rnd.Int64N(int64(limit)))) {
+		if !k.awake(ctx) || !sleep(ctx, time.Duration(k.rnd.Int64N(int64(limit)))) {
 			return nil
 		}
 		if s := k.open(ctx, since, 3); s != nil {
@@ -139,25 +142,32 @@ func (k *keeper) pause() time.Duration {
 
 // attend stays with a connection until it has ended, and returns the one that has replaced it, or nil.
 func (k *keeper) attend(ctx context.Context, s *socket) *socket {
-	select {
-	case <-ctx.Done():
-		s.end(EndOver)
-	case <-s.done:
-		k.set(nil)
-		k.linger(ctx, s)
-	case away := <-k.drops:
-		k.leave(ctx, s, away)
-	case after := <-s.moving:
-		return k.move(ctx, s, after)
+	for {
+		select {
+		case <-ctx.Done():
+			s.end(EndOver)
+		case <-s.done:
+			k.set(nil)
+			k.linger(ctx, s)
+		case away := <-k.drops:
+			k.leave(ctx, s, away)
+		case <-k.renews:
+			if next := k.renew(ctx, s); next != nil {
+				return next
+			}
+			continue
+		case after := <-s.moving:
+			return k.move(ctx, s, after)
+		}
+		return nil
 	}
-	return nil
 }
 
 // linger lets one in eight of the streamers whose connection broke come back late: those whose phone fell with the
 // connection. Else nobody would be missing for long enough to be missed. One in four of them is gone for longer than any
 // window lasts.
 func (k *keeper) linger(ctx context.Context, s *socket) {
-	if !k.actor.Streamer || s.note.End != EndLost || k.rnd.IntN(8) != 0 {
+	if !k.actor.Streamer || s.note.End != EndLost && s.note.End != EndSilent || k.rnd.IntN(8) != 0 {
 		return
 	}
 	away := 11*time.Second + time.Duration(k.rnd.Int64N(int64(12*time.Second)))
@@ -174,6 +184,39 @@ func (k *keeper) leave(ctx context.Context, s *socket, away time.Duration) {
 	k.rec.act(k.actor, Act{Kind: ActDrop, Sent: now, Acked: now, Conn: s.note.N, Away: away})
 	s.end(EndDropped)
 	sleep(ctx, away)
+}
+
+// renew is what an app does whose network has changed: it joins over a newer connection, and the server closes the old
+// one. It returns nil if none could be had.
+func (k *keeper) renew(ctx context.Context, s *socket) *socket {
+	sent := k.rec.now()
+	next := k.open(ctx, s.positions(), 1)
+	if next == nil {
+		return nil
+	}
+	k.rec.act(k.actor, Act{Kind: ActRenew, Sent: sent, Acked: k.rec.now(), Conn: next.note.N, Old: s.note.N})
+	k.set(next)
+	select {
+	case <-s.done:
+	case <-ctx.Done():
+		s.end(EndOver)
+	case <-time.After(beatAnswer):
+		s.end(EndSpare)
+	}
+	return next
+}
+
+// awake waits while the app is frozen, and reports whether the context goes on.
+func (k *keeper) awake(ctx context.Context) bool {
+	for {
+		wait := Instant(k.frozen.Load()) - k.rec.now()
+		if wait <= 0 {
+			return ctx.Err() == nil
+		}
+		if !sleep(ctx, wait) {
+			return false
+		}
+	}
 }
 
 // move goes to another node: the new connection is opened and has joined before the old one is dropped. As long as none
@@ -195,6 +238,9 @@ func (k *keeper) move(ctx context.Context, s *socket, after time.Duration) *sock
 			k.leave(ctx, s, away)
 			return nil
 		case <-timer.C:
+		}
+		if wait = Instant(k.frozen.Load()) - k.rec.now(); wait > 0 {
+			continue
 		}
 		if next := k.open(ctx, s.positions(), 1); next != nil {
 			k.set(next)

@@ -1,6 +1,7 @@
 package chaos
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -11,51 +12,59 @@ type delay struct {
 	what    string
 	promise time.Duration
 	took    []time.Duration
-	faults  map[int]bool // which they come from, by their place in the notes; none for what needs no fault
+	causes  map[string]bool // what they come from: a fault has many consequences
 }
 
 type delays []*delay
 
-func (d *delays) add(what string, promise, took time.Duration, fault int) {
+func (d *delays) add(what string, promise, took time.Duration, cause string) {
 	k := slices.IndexFunc(*d, func(x *delay) bool { return x.what == what })
 	if k < 0 {
 		k = len(*d)
-		*d = append(*d, &delay{what: what, promise: promise, faults: make(map[int]bool)})
+		*d = append(*d, &delay{what: what, promise: promise, causes: make(map[string]bool)})
 	}
 	(*d)[k].took = append((*d)[k].took, took)
-	if fault >= 0 {
-		(*d)[k].faults[fault] = true
-	}
+	(*d)[k].causes[cause] = true
 }
 
-const atOnce = 250 * time.Millisecond
+const (
+	atOnce = 250 * time.Millisecond
+	// frozen is how long a streamer's app may say nothing until all are told: two throttled beats and slack.
+	frozen = 130 * time.Second
+	// moving is how long a restart in order may take to have its streamers elsewhere: the drain, and as long again.
+	moving = 2 * drainFor
+	// lease is how long a node may be silent before the others take it for dead.
+	lease = 8 * time.Second
+)
 
-// lease is how long a node may be silent before the others take it for dead.
-const lease = 8 * time.Second
-
-// measure takes the delays from the notes.
+// measure takes the delays from the notes: in the order of the table of promises.
 func measure(n *Notes) delays {
 	m := measurer{n: n, t: n.truth(), happenings: n.happenings()}
 	m.everyday()
-	for k, f := range n.Faults {
+	m.replaced()
+	m.speechless()
+	for _, f := range n.Faults {
 		if f.To == forever {
 			continue
 		}
 		switch {
+		case f.Kind == Silence:
+			m.told(f, "network silently gone → reconnecting", noticing, "")
 		case f.Kind == Kill:
-			m.told(k, f, "kill -9 of a node → reconnecting as node_lost", 10*second, "node_lost")
-		case f.Kind == Clients && f.Silent:
-			m.told(k, f, "network silently gone → reconnecting", noticing, "")
-		case f.Kind == Isolate && f.To-f.From >= 8*second:
-			m.elsewhere(k, f)
+			m.told(f, "kill -9 of a node → reconnecting as node_lost", 10*second, "node_lost")
+		case f.Kind == Rolling:
+			m.elsewhere(f, "restart in order → its streamers are on another node", moving)
+		case f.Kind == Isolate && f.To-f.From >= lease:
+			m.elsewhere(f, "a node is cut off from Redis → its streamers are on another", settling)
 		case f.Kind == Freeze && f.To-f.From > lease:
-			m.complete(k, f, "a frozen node is back → its list is complete", f.Node)
+			m.resumed(f)
+			m.complete(f, "a frozen node is back → its list is complete", f.Node)
 		case f.Kind.wipes():
-			m.complete(k, f, "Redis wiped → all lists complete", "")
-			m.written(k, f)
+			m.complete(f, "Redis wiped → a node's list is complete and sure", "")
+			m.written(f, "Redis wiped → a node carries out a request")
 		case f.Kind.ofRedis():
-			m.complete(k, f, "Redis is back → all lists complete and sure", "")
-			m.written(k, f)
+			m.complete(f, "Redis is back → a node's list is complete and sure", "")
+			m.written(f, "Redis is back → a node carries out a request")
 		}
 	}
 	return m.delays
@@ -67,6 +76,8 @@ type measurer struct {
 	delays
 	happenings map[string][]happening
 }
+
+func (f Fault) id() string { return string(f.Kind) + f.Node + f.From.String() }
 
 // everyday measures what needs no fault, as each viewer is told of it, where no fault is near.
 func (m *measurer) everyday() {
@@ -86,7 +97,7 @@ func (m *measurer) everyday() {
 			if what == "" || m.n.disturbed(since-settling, i.At, c.Node, node) {
 				continue
 			}
-			m.add(what, promise, i.At-since, -1)
+			m.add(what, promise, i.At-since, fmt.Sprint(i.Broadcast, i.Version))
 		}
 	}
 }
@@ -123,8 +134,38 @@ func (m *measurer) cause(i Item, holds []hold) (what string, promise time.Durati
 	return "", 0, 0, ""
 }
 
+// replaced measures how long the old socket of a streamer who has a newer one is open.
+func (m *measurer) replaced() {
+	for _, a := range m.n.Actors {
+		for _, act := range a.Acts {
+			if act.Kind != ActRenew {
+				continue
+			}
+			if old := a.conn(act.Old); old.Code == closedReplaced && !m.n.disturbed(act.Sent-settling, old.Closed, old.Node, a.node(act.Conn)) {
+				m.add("joined over a newer connection → the old one is closed", atOnce, max(0, old.Closed-act.Acked), fmt.Sprint(old.N))
+			}
+		}
+	}
+}
+
+// speechless measures when the rooms of those whose app has frozen were told so.
+func (m *measurer) speechless() {
+	for _, h := range m.t.holds {
+		c := h.conn
+		if c.Code != closedSilent || c.Closed-c.Spoke < speaking-nearly || m.n.disturbed(c.Spoke, c.Closed+nearly, m.n.nodes()...) {
+			continue
+		}
+		for _, e := range m.happenings[h.actor.Name] {
+			if e.Kind == "live.reconnecting" && e.Broadcast == h.broadcast && e.Made >= c.Closed-nearly && e.Made < c.Closed+soon {
+				m.add("a streamer's app has frozen → reconnecting", frozen, e.first-c.Spoke, fmt.Sprint(c.N))
+				break
+			}
+		}
+	}
+}
+
 // told measures when the rooms of those who were on a node were told of its fault.
-func (m *measurer) told(k int, f Fault, what string, promise time.Duration, reason string) {
+func (m *measurer) told(f Fault, what string, promise time.Duration, reason string) {
 	for _, h := range m.t.holds {
 		if h.conn.Node != f.Node || !h.covers(f.From-nearly, f.From-1) {
 			continue
@@ -133,53 +174,71 @@ func (m *measurer) told(k int, f Fault, what string, promise time.Duration, reas
 			if e.Kind != "live.reconnecting" || e.Broadcast != h.broadcast || e.Made < f.From || reason != "" && e.Reason != reason {
 				continue
 			}
-			if e.Made < f.From+2*noticing && !m.others(k, f.From-settling, e.Made) {
-				m.add(what, promise, e.first-f.From, k)
+			if e.Made < f.From+2*noticing && !m.others(f, f.From-settling, e.Made, f.Node) && !h.actor.acted(f.From, e.Made) {
+				m.add(what, promise, e.first-f.From, f.id())
 			}
 			break
 		}
 	}
 }
 
-// others reports whether another fault was there, of Redis or a node.
-func (m *measurer) others(k int, from, to Instant) bool {
-	for j, f := range m.n.Faults {
-		if j != k && (f.Kind.ofRedis() || f.Kind.ofNode()) && f.overlaps(from, to) {
-			return true
-		}
-	}
-	return false
+// others reports whether another fault was there, of Redis or of the node; "" is any node.
+func (m *measurer) others(f Fault, from, to Instant, node string) bool {
+	return slices.ContainsFunc(m.n.Faults, func(g Fault) bool {
+		return g != f && (g.Kind.ofRedis() || g.Kind.ofNode() && (node == "" || g.Node == node)) && g.overlaps(from, to)
+	})
 }
 
-// elsewhere measures when the streamers of a node that was cut off from Redis were live on another one.
-func (m *measurer) elsewhere(k int, f Fault) {
+// elsewhere measures when the streamers of a node were live on another one.
+func (m *measurer) elsewhere(f Fault, what string, promise time.Duration) {
 	for _, h := range m.t.holds {
 		if h.conn.Node != f.Node || !h.covers(f.From-nearly, f.From) {
 			continue
 		}
 		for _, g := range m.t.of[h.broadcast] {
-			if g.from > f.From && g.conn.Node != f.Node && !m.others(k, f.From-settling, g.from) {
-				m.add("a node is cut off from Redis → its streamers are on another", settling, g.from-f.From, k)
+			if g.from > f.From && g.conn.Node != f.Node {
+				if !m.others(f, f.From-settling, g.from, "") && !h.actor.acted(f.From, g.from) {
+					m.add(what, promise, g.from-f.From, f.id())
+				}
 				break
 			}
 		}
 	}
 }
 
-// complete measures when, after a fault, the nodes (or one of them) listed all who were there, and claimed to know.
-func (m *measurer) complete(k int, f Fault, what, node string) {
-	latest := f.To
+// resumed measures when, after a node had been frozen so long that it was declared dead, those who were said to be gone
+// are live again.
+func (m *measurer) resumed(f Fault) {
+	for _, h := range m.t.holds {
+		if h.conn.Node != f.Node || !h.covers(f.From-nearly, f.From-1) {
+			continue
+		}
+		lost := false
+		for _, e := range m.happenings[h.actor.Name] {
+			switch {
+			case e.Broadcast != h.broadcast || e.Made < f.From:
+			case e.Kind == "live.reconnecting" && e.Reason == "node_lost" && e.Made < f.To+settling:
+				lost = true
+			case lost && e.Kind == "live.resumed":
+				if e.Made > f.To && !m.others(f, f.From-settling, e.Made, f.Node) {
+					m.add("a frozen node is back → its streamers are resumed", settling, e.first-f.To, f.id())
+				}
+				lost = false
+			}
+		}
+	}
+}
+
+// complete measures when, after a fault, each node (or one of them) listed all who were there, and claimed to know.
+func (m *measurer) complete(f Fault, what, node string) {
 	for _, log := range m.n.Polls {
 		if node != "" && node != log.Node {
 			continue
 		}
-		at, ok := m.completeOn(log, f.To)
-		if !ok || m.others(k, f.To-settling, at) {
-			return
+		if at, ok := m.completeOn(log, f.To); ok && !m.others(f, f.To-settling, at, "") {
+			m.add(what, settling, at-f.To, f.id())
 		}
-		latest = max(latest, at)
 	}
-	m.add(what, settling, latest-f.To, k)
 }
 
 func (m *measurer) completeOn(log *PollLog, from Instant) (Instant, bool) {
@@ -194,17 +253,19 @@ func (m *measurer) completeOn(log *PollLog, from Instant) (Instant, bool) {
 	return 0, false
 }
 
-// written measures when, after a fault, a streamer's request was answered for the first time.
-func (m *measurer) written(k int, f Fault) {
-	first := Instant(forever)
+// written measures when, after a fault, a streamer's request was answered for the first time, by each node.
+func (m *measurer) written(f Fault, what string) {
+	first := make(map[string]Instant)
 	for _, a := range m.n.Actors {
 		for _, act := range a.Acts {
-			if act.Tries > 0 && act.Acked > f.To && act.Refused == "" {
-				first = min(first, act.Acked)
+			if node := a.node(act.Conn); act.Tries > 0 && act.Acked > f.To && act.Refused == "" && (first[node] == 0 || act.Acked < first[node]) {
+				first[node] = act.Acked
 			}
 		}
 	}
-	if first != forever && !m.others(k, f.To-settling, first) {
-		m.add("Redis is back → the first request is carried out", settling, first-f.To, k)
+	for node, at := range first {
+		if at < f.To+time.Minute && !m.others(f, f.To-settling, at, node) {
+			m.add(what, settling, at-f.To, f.id())
+		}
 	}
 }

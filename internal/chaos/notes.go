@@ -47,6 +47,7 @@ const (
 	EndLost    End = "lost"     // no close frame: FIN or RST
 	EndSilent  End = "silent"   // the client heard nothing for too long and dropped it
 	EndMoved   End = "moved"    // the client has a newer one, as it was asked to
+	EndSpare   End = "spare"    // the client has a newer one, and the server did not close this one for it
 	EndDropped End = "dropped"  // the client left without a word, on purpose
 	EndGivenUp End = "given up" // the client could not join
 	EndOver    End = "over"     // the run is over
@@ -61,8 +62,9 @@ type Conn struct {
 	Opened Instant
 	Closed Instant // never while it is open
 	End    End
-	Code   int    `json:",omitempty"` // of the server's close frame
-	Heard  []Span // in which no silence was longer than hearing
+	Code   int     `json:",omitempty"` // of the server's close frame
+	Spoke  Instant // when the client's last message was sent
+	Heard  []Span  // in which no silence was longer than hearing
 	Items  []Item
 }
 
@@ -158,9 +160,11 @@ const (
 	ActUpdate ActKind = "update"
 	ActEnd    ActKind = "end"
 	ActLeave  ActKind = "leave"
-	ActDrop   ActKind = "drop"  // dropped the socket, to be back after Away
-	ActLost   ActKind = "lost"  // came to know that the broadcast is over, without having ended it
-	ActGhost  ActKind = "ghost" // was told that a broadcast runs that it had ended
+	ActDrop   ActKind = "drop"   // dropped the socket, to be back after Away
+	ActRenew  ActKind = "renew"  // joined over a newer connection, and left the old one (Old) to the server
+	ActFreeze ActKind = "freeze" // the app froze, from Sent to Acked
+	ActLost   ActKind = "lost"   // came to know that the broadcast is over, without having ended it
+	ActGhost  ActKind = "ghost"  // was told that a broadcast runs that it had ended
 )
 
 // Act is what a streamer did. Between Sent and Acked its outcome is unknown.
@@ -172,6 +176,7 @@ type Act struct {
 	Broadcast string        `json:",omitempty"`
 	Window    time.Duration `json:",omitempty"` // of start; never: none was asked for
 	Away      time.Duration `json:",omitempty"`
+	Old       int           `json:",omitempty"` // of renew: N of the connection that was replaced
 	Tries     int           `json:",omitempty"`
 	Tried     Instant       `json:",omitempty"` // when the last of them was sent
 	Last      string        `json:",omitempty"` // why it was tried again, the last time

@@ -47,10 +47,10 @@ type conn struct {
 	actor *Actor
 }
 
-// connect opens a connection that hears from its node all the time, and does not end before the run does.
+// connect opens a connection that hears from its node all the time, and speaks, and does not end before the run does.
 func (s *story) connect(name, node string, from float64) *conn {
 	s.conns++
-	c := &Conn{N: s.conns, Actor: name, Via: "nginx", Node: node, Opened: at(from), Closed: never, Heard: []Span{{at(from), s.Ended}}}
+	c := &Conn{N: s.conns, Actor: name, Via: "nginx", Node: node, Opened: at(from), Closed: never, Spoke: s.Ended, Heard: []Span{{at(from), s.Ended}}}
 	a := s.actor(name)
 	a.Conns = append(a.Conns, c)
 	return &conn{c, a}
@@ -59,7 +59,7 @@ func (s *story) connect(name, node string, from float64) *conn {
 // close ends it.
 func (c *conn) close(when float64, how End, code ...int) *conn {
 	c.Closed, c.End = at(when), how
-	c.Heard[len(c.Heard)-1].To = at(when)
+	c.Heard[len(c.Heard)-1].To, c.Spoke = at(when), min(c.Spoke, at(when))
 	if len(code) > 0 {
 		c.Code = code[0]
 	}
@@ -69,6 +69,12 @@ func (c *conn) close(when float64, how End, code ...int) *conn {
 // silentFrom says that nothing was heard any more.
 func (c *conn) silentFrom(when float64) *conn {
 	c.Heard[len(c.Heard)-1].To = at(when)
+	return c
+}
+
+// speechlessFrom says that its client sent nothing any more.
+func (c *conn) speechlessFrom(when float64) *conn {
+	c.Spoke = at(when)
 	return c
 }
 

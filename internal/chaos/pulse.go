@@ -54,8 +54,8 @@ func (p *pulse) look() {
 // tick sends a heartbeat if one is due, and reports whether the connection must be taken for dead.
 func (s *socket) tick(now Instant) bool {
 	heard := Instant(s.heardAt.Load())
-	if Instant(s.halted.Load()) > now {
-		return false // it hears nothing because it does not listen
+	if Instant(s.halted.Load()) > now || Instant(s.frozen.Load()) > now {
+		return false // it hears nothing because it does not listen, or has nobody who would act
 	}
 	if heard >= s.sentAt {
 		s.sentAt = 0

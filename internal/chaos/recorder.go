@@ -57,6 +57,7 @@ func (r *recorder) open(a *Actor, via, node string) *Conn {
 	defer r.mu.Unlock()
 	r.conns++
 	c := &Conn{N: r.conns, Actor: a.Name, Via: via, Node: node, Opened: r.now(), Closed: never}
+	c.Spoke = c.Opened
 	c.hear(c.Opened)
 	a.Conns = append(a.Conns, c)
 	return c
@@ -66,6 +67,12 @@ func (r *recorder) heard(c *Conn, at Instant) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	c.hear(at)
+}
+
+func (r *recorder) spoke(c *Conn, at Instant) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	c.Spoke = at
 }
 
 func (r *recorder) closed(c *Conn, end End, code int) {

@@ -17,14 +17,14 @@ const shown, shownOfKind = 20, 3
 func Report(w io.Writer, r Result, replay string) {
 	n := r.Notes
 	fmt.Fprintf(w, "\nPromises, from what happens until people are told (what is slow is no violation)\n")
-	fmt.Fprintf(w, "  %-62s %6s %6s %9s %9s %9s\n", "", "n", "faults", "median", "worst", "promised")
+	fmt.Fprintf(w, "  %-62s %6s %6s %9s %9s %9s\n", "", "n", "causes", "median", "worst", "promised")
 	for _, d := range measure(n) {
 		slices.Sort(d.took)
 		worst, mark := d.took[len(d.took)-1], ""
 		if worst > d.promise {
 			mark = " !"
 		}
-		fmt.Fprintf(w, "  %-62s %6d %6d %8.2fs %8.2fs %8.2fs%s\n", d.what, len(d.took), len(d.faults),
+		fmt.Fprintf(w, "  %-62s %6d %6d %8.2fs %8.2fs %8.2fs%s\n", d.what, len(d.took), len(d.causes),
 			d.took[len(d.took)/2].Seconds(), worst.Seconds(), d.promise.Seconds(), mark)
 	}
 	fmt.Fprintf(w, "\nFaults: %s\n", countsOf(n.Faults, func(f Fault) string { return string(f.Kind) }))

@@ -46,14 +46,15 @@ var nodeNames = []string{"n1", "n2", "n3"}
 
 // run is one run.
 type run struct {
-	t       testing.TB
-	cfg     Config
-	cluster *cluster
-	rec     *recorder
-	pulse   *pulse
-	viewers []*keeper
-	repairs sync.WaitGroup // repairs under way
-	enough  chan struct{}  // closed by status once cfg.Enough says so
+	t         testing.TB
+	cfg       Config
+	cluster   *cluster
+	rec       *recorder
+	pulse     *pulse
+	streamers []*streamer
+	viewers   []*keeper
+	repairs   sync.WaitGroup // repairs under way
+	enough    chan struct{}  // closed by status once cfg.Enough says so
 
 	mu   sync.Mutex // for Out, and t from other goroutines
 	load []load
@@ -160,6 +161,7 @@ func (r *run) streamer(ctx context.Context, running *sync.WaitGroup, rest <-chan
 	} else if k%5 == 4 && s.window != never && s.window < 9*time.Second {
 		last = ActDrop // so short that the end must have come before the last look
 	}
+	r.streamers = append(r.streamers, s)
 	running.Go(func() { s.keeper.run(ctx) })
 	running.Go(func() { s.perform(ctx, rest, last) })
 }
@@ -193,7 +195,7 @@ func (r *run) keeper(name string, streamer bool, k int, rooms []string) *keeper 
 	return &keeper{
 		rec: r.rec, pulse: r.pulse, cluster: r.cluster, actor: r.rec.actor(name, streamer), rooms: rooms, token: token,
 		ip: fmt.Sprintf("10.%d.%d.%d", 1+k>>16, k>>8&255, k&255), home: home, rnd: rnd,
-		drops: make(chan time.Duration, 1), changed: make(chan struct{}),
+		drops: make(chan time.Duration, 1), renews: make(chan struct{}, 1), changed: make(chan struct{}),
 	}
 }
 
@@ -210,6 +212,17 @@ func (r *run) slowDown(during time.Duration) {
 			r.rec.slow(v.actor, Span{now, now + during})
 		}
 		v.mu.Unlock()
+	}
+}
+
+// freezeApps lets the apps of one in 25 streamers freeze for a while, others each time.
+func (r *run) freezeApps(f Fault) {
+	now := r.now()
+	for k, s := range r.streamers {
+		if until := now + f.To - f.From; k%25 == int(f.From/(10*time.Millisecond))%25 && Instant(s.frozen.Load()) < now {
+			r.rec.act(s.actor, Act{Kind: ActFreeze, Sent: now, Acked: until})
+			s.frozen.Store(int64(until))
+		}
 	}
 }
 

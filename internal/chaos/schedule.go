@@ -22,12 +22,16 @@ func Plan(seed uint64, during time.Duration, kinds []Kind, nodes []string) []Fau
 	at, end := warmUp, warmUp+during
 	for {
 		f := p.next(at)
-		if f.To > end && len(p.plan) > 0 {
-			break
+		if f.To > end {
+			if f.Kind == Apps && len(kinds) > 1 {
+				continue // it lasts so long that others may have time yet
+			} else if len(p.plan) > 0 {
+				break
+			}
 		}
 		p.add(f)
-		if p.rnd.IntN(4) == 0 { // the next one begins before this one ends
-			at = f.From + p.between(time.Second, max(2*time.Second, f.To-f.From))
+		if f.Kind == Apps || p.rnd.IntN(4) == 0 { // the next one begins before this one ends
+			at = f.From + p.between(time.Second, min(max(2*time.Second, f.To-f.From), 20*time.Second))
 		} else {
 			at = max(f.To, at) + p.between(3*time.Second, 10*time.Second)
 		}
@@ -74,10 +78,10 @@ func (p *planner) next(at Instant) Fault {
 	case Isolate:
 		lasts, f.Silent = p.between(3*second, 20*second), p.rnd.IntN(2) == 0
 	case Clients:
-		lasts, f.Silent = p.between(5*second, 40*second), p.rnd.IntN(2) == 0
-		if !f.Silent {
-			lasts = p.between(second, 8*second)
-		}
+		lasts = p.between(second, 8*second)
+	case Silence:
+		// A third is over before anybody has noticed, for a third it is the clients who notice, and for a third the node.
+		lasts = p.between(5*second, 50*second)
 	case RedisCut:
 		lasts, f.Silent = p.between(2*second, 30*second), p.rnd.IntN(3) == 0
 	case RedisEmpty:
@@ -89,6 +93,8 @@ func (p *planner) next(at Instant) Fault {
 		lasts = p.between(second, 6*second)
 	case Slow:
 		lasts = p.between(5*second, 30*second)
+	case Apps:
+		lasts = p.between(130*second, 150*second)
 	}
 	if f.Kind.ofNode() {
 		f.Node = p.nodes[p.rnd.IntN(len(p.nodes))]
@@ -99,7 +105,7 @@ func (p *planner) next(at Instant) Fault {
 	if f.Kind == RedisOld {
 		f.Saved = at
 	}
-	if f.Kind != Slow {
+	if !f.Kind.ofClients() {
 		p.busy[f.Node] = f.To + after + 3*second
 	}
 	return f
@@ -107,7 +113,7 @@ func (p *planner) next(at Instant) Fault {
 
 // free returns when a fault may begin: when what it breaks is whole, and so that one node always is.
 func (p *planner) free(f Fault) Instant {
-	if f.Kind == Slow {
+	if f.Kind.ofClients() {
 		return 0
 	}
 	free := p.busy[f.Node]

@@ -36,7 +36,7 @@ func TestPlans(t *testing.T) {
 				if f.Kind == RedisOld {
 					from = f.Saved
 				}
-				if g.Kind == Slow || f.Kind == Slow || !g.overlaps(from, from) {
+				if g.Kind.ofClients() || f.Kind.ofClients() || !g.overlaps(from, from) {
 					continue
 				}
 				if g.Node == f.Node {

@@ -53,6 +53,7 @@ type socket struct {
 	ours     atomic.Pointer[End] // set by us before we end it
 	onItem   func(*socket, Item) // in the reader's goroutine; it must not block
 	halted   atomic.Int64        // an Instant until which nothing is read
+	frozen   *atomic.Int64       // the keeper's
 
 	mu      sync.Mutex
 	next    int
@@ -75,7 +76,7 @@ func (k *keeper) dial(ctx context.Context) (*socket, error) {
 	defer cancel()
 	url, via := k.where()
 	s := &socket{
-		rec: k.rec, streamer: k.actor.Streamer, done: make(chan struct{}), moving: make(chan time.Duration, 1), onItem: k.onItem,
+		rec: k.rec, streamer: k.actor.Streamer, done: make(chan struct{}), moving: make(chan time.Duration, 1), onItem: k.onItem, frozen: &k.frozen,
 		waiting: make(map[string]chan message), joins: make(map[string]join), at: make(map[string]Position),
 	}
 	ws, response, err := websocket.Dial(ctx, "ws://"+url+"/v1/ws", &websocket.DialOptions{
@@ -276,6 +277,7 @@ func (s *socket) send(kind, id string, f fields) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), beatAnswer)
 	defer cancel()
+	s.rec.spoke(s.note, s.rec.now())
 	_ = s.ws.Write(ctx, websocket.MessageText, data)
 }
 

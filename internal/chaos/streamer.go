@@ -65,11 +65,15 @@ func (s *streamer) perform(ctx context.Context, rest <-chan struct{}, last ActKi
 		case <-rest:
 			s.rest(ctx, last)
 		case <-s.news:
-			s.recover(ctx)
+			if s.awake(ctx) {
+				s.recover(ctx)
+			}
 			timer.Stop()
 			continue
 		case <-timer.C:
-			s.act(ctx)
+			if s.awake(ctx) {
+				s.act(ctx)
+			}
 			continue
 		}
 		timer.Stop()
@@ -130,6 +134,11 @@ func (s *streamer) act(ctx context.Context) {
 			_ = s.join(ctx, on, s.room, nil)
 		}
 		s.start(ctx)
+	case n < 92:
+		select {
+		case s.renews <- struct{}{}:
+		default:
+		}
 	}
 }
 
