@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/tallylight/tallylight/auth"
+	"github.com/tallylight/tallylight/internal/testserver"
 	"github.com/tallylight/tallylight/signalling"
 )
 
@@ -97,6 +98,11 @@ func start(t *testing.T, args ...string) *process {
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
+	untie, err := testserver.Tie(p.cmd.Process)
+	if err != nil {
+		_ = p.cmd.Process.Kill()
+		t.Fatal(err)
+	}
 	serving := make(chan string, 1)
 	var reading sync.WaitGroup
 	reading.Go(func() { p.out.follow(stdout, func(string) {}) })
@@ -107,7 +113,7 @@ func start(t *testing.T, args ...string) *process {
 			}
 		})
 	})
-	go func() { reading.Wait(); _ = p.cmd.Wait(); close(p.exited) }()
+	go func() { reading.Wait(); _ = p.cmd.Wait(); untie(); close(p.exited) }()
 	t.Cleanup(func() { _ = p.cmd.Process.Kill(); <-p.exited })
 	select {
 	case p.addr = <-serving:

@@ -72,8 +72,8 @@ type server struct {
 	hold  *os.File // our end of the guard's pipe
 }
 
-// held keeps our ends of the pipes from being closed by the garbage collector.
-var held sync.Map // *server → nil
+// held keeps our ends of pipes from being closed by the garbage collector.
+var held sync.Map // *server → nil, *exec.Cmd → *os.File
 
 // start runs the command of a server in the background, as the user that as asks for (nil: ours), with all it prints
 // in dir/log. When this process ends, the server gets signal and dir is removed.
