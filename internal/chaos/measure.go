@@ -93,17 +93,26 @@ func (m *measurer) everyday() {
 			if len(holds) == 0 {
 				continue
 			}
-			what, promise, since, node := m.cause(i, holds)
-			if what == "" || m.n.disturbed(since-settling, i.At, c.Node, node) {
+			o, ok := m.origin(i, holds)
+			if !ok || m.n.disturbed(o.quiet-settling, i.At, c.Node, o.node) {
 				continue
 			}
-			m.add(what, promise, i.At-since, fmt.Sprint(i.Broadcast, i.Version))
+			m.add(o.what, o.promise, i.At-o.since, fmt.Sprint(i.Broadcast, i.Version))
 		}
 	}
 }
 
-// cause finds what an event comes from: when that was, and to which node the streamer had been connected.
-func (m *measurer) cause(i Item, holds []hold) (what string, promise time.Duration, since Instant, node string) {
+// origin is what an event comes from.
+type origin struct {
+	what    string
+	promise time.Duration
+	since   Instant // from when on it is measured
+	quiet   Instant // from when on no fault may have been near
+	node    string  // to which the streamer had been connected
+}
+
+// origin finds it, where it is one of those that are measured.
+func (m *measurer) origin(i Item, holds []hold) (origin, bool) {
 	a := holds[0].actor
 	for _, act := range a.Acts {
 		if act.Broadcast != i.Broadcast || act.Tries != 1 || act.Acked == never {
@@ -111,27 +120,28 @@ func (m *measurer) cause(i Item, holds []hold) (what string, promise time.Durati
 		}
 		switch {
 		case act.Kind == ActStart && i.Kind == "live.started":
-			return "live.start → live.started", atOnce, act.Tried, a.node(act.Conn)
+			return origin{"live.start → live.started", atOnce, act.Tried, act.Tried, a.node(act.Conn)}, true
 		case (act.Kind == ActEnd || act.Kind == ActLeave) && i.Kind == "live.ended" && i.Reason != "connection_lost":
-			return "live.end → live.ended", atOnce, act.Tried, a.node(act.Conn)
+			return origin{"live.end → live.ended", atOnce, act.Tried, act.Tried, a.node(act.Conn)}, true
 		}
 	}
 	for _, h := range slices.Backward(holds) { // the last that there was by then
 		switch made := i.Made + 2*time.Millisecond; { // which the service gives in milliseconds
 		case i.Kind == "live.reconnecting" && h.conn.End == EndDropped && h.to == h.conn.Closed && h.to <= made && made-h.to < soon:
-			return "socket closed → live.reconnecting", atOnce, h.to, h.conn.Node
+			return origin{"socket closed → live.reconnecting", atOnce, h.to, h.to, h.conn.Node}, true
 		case i.Kind == "live.resumed" && h.sent != 0 && h.sent <= made && made-h.sent < soon:
-			return "streamer back → live.resumed", atOnce, h.sent, h.conn.Node
+			return origin{"streamer back → live.resumed", atOnce, h.sent, h.sent, h.conn.Node}, true
 		}
 	}
 	if i.Kind == "live.ended" && slices.Contains(lostReasons, i.Reason) {
 		for _, h := range m.happenings[i.Room] {
 			if h.Kind == "live.reconnecting" && h.Broadcast == i.Broadcast && h.Version == i.Version-1 {
-				return "not back → live.ended, after the window", second, h.Until, holds[len(holds)-1].conn.Node
+				// While Redis is away windows stand still: none of this one may be such time.
+				return origin{"not back → live.ended, after the window", second, h.Until, h.Made, holds[len(holds)-1].conn.Node}, true
 			}
 		}
 	}
-	return "", 0, 0, ""
+	return origin{}, false
 }
 
 // replaced measures how long the old socket of a streamer who has a newer one is open.
@@ -176,8 +186,19 @@ func (m *measurer) told(f Fault, what string, promise time.Duration, reason stri
 			}
 			if e.Made < f.From+2*noticing && !m.others(f, f.From-settling, e.Made, f.Node) && !h.actor.acted(f.From, e.Made) {
 				m.add(what, promise, e.first-f.From, f.id())
+				m.over(f, e)
 			}
 			break
+		}
+	}
+}
+
+// over measures when the rooms were told that those have not come back who were said to be gone.
+func (m *measurer) over(f Fault, gone happening) {
+	for _, e := range m.happenings[gone.Room] {
+		if e.Kind == "live.ended" && e.Broadcast == gone.Broadcast && e.Version == gone.Version+1 &&
+			slices.Contains(lostReasons, e.Reason) && !m.others(f, gone.Made, e.Made, "") {
+			m.add("not back after such a loss → live.ended, after the window", second, e.first-gone.Until, f.id())
 		}
 	}
 }
