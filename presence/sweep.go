@@ -11,8 +11,11 @@ import (
 // passed ends at most this much later.
 const SweepEvery = 500 * time.Millisecond
 
-// unsweptFor is when the next in rank steps in: three sweeps that did not come.
-const unsweptFor = 3 * SweepEvery
+// unsweptFor is when the next in rank steps in. It looks every SweepEvery, so
+// that no partition is unswept for longer than the two together, which is less
+// than the second that a window may last too long: also where the first in
+// rank has just died.
+const unsweptFor = SweepEvery * 4 / 5
 
 // Sweeper ends the broadcasts whose window has passed. The windows run on a
 // clock that the sweeps themselves move on, so a sweeper that was away, or a
@@ -30,19 +33,19 @@ type Sweeper struct {
 func (s *Sweeper) Run(ctx context.Context) {
 	tick := time.NewTicker(SweepEvery)
 	defer tick.Stop()
-	for round := 0; ; round++ {
+	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			s.sweepAll(ctx, round%3 == 0)
+			s.sweepAll(ctx)
 		}
 	}
 }
 
-// sweepAll sweeps this node's partitions, and if asked those that it is second
-// for. While the store is away there is no use in asking it 64 times.
-func (s *Sweeper) sweepAll(ctx context.Context, seconds bool) {
+// sweepAll sweeps this node's partitions, and those that it is second for if
+// need be. While the store is away there is no use in asking it 64 times.
+func (s *Sweeper) sweepAll(ctx context.Context) {
 	for p := range Partitions {
 		rank := 0
 		if s.Rank != nil {
@@ -52,7 +55,7 @@ func (s *Sweeper) sweepAll(ctx context.Context, seconds bool) {
 		switch {
 		case rank == 0:
 			_, err = s.Store.Sweep(ctx, p, 0)
-		case rank == 1 && seconds:
+		case rank == 1:
 			_, err = s.Store.Sweep(ctx, p, unsweptFor)
 		}
 		if err != nil && ctx.Err() == nil {

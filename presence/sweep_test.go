@@ -84,7 +84,46 @@ func (s *swept) Sweep(_ context.Context, p int, lag time.Duration) (int, error) 
 	return 0, nil
 }
 
-// The first in rank sweeps each time, the second now and then if nobody did, and the others never.
+// The promise holds also if the node that swept has just died: whenever that was, and in whatever step the next in rank
+// is with it. It was up to three seconds late, since it looked every 1.5 s only whether 1.5 s had passed.
+func TestSweeperSecondEndsInTime(t *testing.T) {
+	const step = SweepEvery / 10
+	for behind := time.Duration(0); behind < SweepEvery; behind += step {
+		for due := time.Duration(0); due < SweepEvery; due += 2 * step {
+			for before := time.Duration(0); before < 2*SweepEvery; before += step {
+				synctest.Test(t, func(t *testing.T) { testSecondSweeper(t, behind, due, before) })
+			}
+		}
+	}
+}
+
+// testSecondSweeper has a window end, due after the second in rank has looked, which is behind after the first has. The
+// first dies before that.
+func testSecondSweeper(t *testing.T, behind, due, before time.Duration) {
+	t.Helper()
+	const window = 10 * time.Second
+	s := NewMemory()
+	kill := background(t, (&Sweeper{Store: s, Logger: quiet}).Run)
+	time.Sleep(behind)
+	background(t, (&Sweeper{Store: s, Logger: quiet, Rank: func(int) int { return 1 }}).Run)
+	time.Sleep(2*SweepEvery + due + time.Millisecond)
+	a := join(t, s, alice, "c1")
+	a.start(window)
+	a.release(ReasonConnectionLost)
+	time.Sleep(window - before)
+	kill()
+	time.Sleep(before - time.Millisecond)
+	synctest.Wait()
+	wantState(t, s, StateReconnecting)
+	time.Sleep(time.Second)
+	synctest.Wait()
+	wantState(t, s, StateOffline)
+	if t.Failed() {
+		t.Fatalf("with the second %s behind, due %s after it, and the first dead %s before", behind, due, before)
+	}
+}
+
+// The first in rank sweeps each time, the second if nobody did, and the others never.
 func TestSweeperRank(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &swept{lags: make(map[int][]time.Duration)}
@@ -97,7 +136,7 @@ func TestSweeperRank(t *testing.T) {
 			case 0:
 				want = make([]time.Duration, 6)
 			case 1:
-				want = []time.Duration{unsweptFor, unsweptFor}
+				want = slices.Repeat([]time.Duration{unsweptFor}, 6)
 			}
 			if !slices.Equal(s.lags[p], want) {
 				t.Errorf("rank %d swept with the lags %v, want %v", p%3, s.lags[p], want)

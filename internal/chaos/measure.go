@@ -184,7 +184,7 @@ func (m *measurer) told(f Fault, what string, promise time.Duration, reason stri
 			if e.Kind != "live.reconnecting" || e.Broadcast != h.broadcast || e.Made < f.From || reason != "" && e.Reason != reason {
 				continue
 			}
-			if e.Made < f.From+2*noticing && !m.others(f, f.From-settling, e.Made, f.Node) && !h.actor.acted(f.From, e.Made) {
+			if e.Made < f.From+2*noticing && !m.others(f, f.From-settling, e.Made, f.Node) && !h.actor.acted(f.From, e.Made) && !m.t.back(h, f.From, e.Made) {
 				m.add(what, promise, e.first-f.From, f.id())
 				m.over(f, e)
 			}
@@ -241,7 +241,7 @@ func (m *measurer) resumed(f Fault) {
 			case e.Kind == "live.reconnecting" && e.Reason == "node_lost" && e.Made < f.To+settling:
 				lost = true
 			case lost && e.Kind == "live.resumed":
-				if e.Made > f.To && !m.others(f, f.From-settling, e.Made, f.Node) {
+				if e.Made > f.To && h.to > e.Made && !m.others(f, f.From-settling, e.Made, f.Node) {
 					m.add("a frozen node is back → its streamers are resumed", settling, e.first-f.To, f.id())
 				}
 				lost = false
