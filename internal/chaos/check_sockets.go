@@ -87,7 +87,7 @@ func checkActs(n *Notes) (found []Violation) {
 			switch {
 			case act.Refused != "":
 				bad(badRefused, act.Acked, "%s, sent at %s, was refused with %s", act.Kind, clock(act.Sent), act.Refused)
-			case act.Acked == never && act.Tries == 0: // its streamer stayed away, and had nowhere to send it
+			case act.Acked == never && !a.connectedAfter(max(act.Sent, act.Tried)): // its streamer stayed away, and had nowhere to send it
 			case act.Acked == never && n.settledBy(act.Sent, time.Minute, n.nodes()...) < n.Ended:
 				bad(badUnsettled, n.Ended, "%s, sent at %s and %d times in all, is not answered: %s", act.Kind, clock(act.Sent), act.Tries, act.Last)
 			case act.Kind == ActStart && act.Acked != never && ended && e.first+soon < act.Sent:
@@ -99,6 +99,11 @@ func checkActs(n *Notes) (found []Violation) {
 		}
 	}
 	return found
+}
+
+// connectedAfter reports whether the actor had a connection at some time after this.
+func (a *Actor) connectedAfter(at Instant) bool {
+	return slices.ContainsFunc(a.Conns, func(c *Conn) bool { return c.closed() > at+beatAnswer })
 }
 
 // node returns the node that a connection of the actor is to.

@@ -98,8 +98,14 @@ func TestActs(t *testing.T) {
 			c.did(100, ActUpdate, "b", func(a *Act) { a.Refused = "forbidden" })
 		}, []string{badRefused}},
 		{"never sent, as its streamer stayed away", func(s *story) {
-			c, _ := alice(s)
-			c.did(100, ActUpdate, "b", func(a *Act) { a.Acked, a.Tries = never, 0 })
+			c, bob := alice(s)
+			c.did(100, ActUpdate, "b", func(a *Act) { a.Acked, a.Tries, a.Tried = never, 0, 0 }).close(99, EndSilent)
+			gone(bob, 90)
+		}, nil},
+		{"not answered, and its streamer stayed away after that", func(s *story) {
+			c, bob := alice(s)
+			c.did(100, ActUpdate, "b", unanswered, func(a *Act) { a.Tried = at(100) }).close(105, EndSilent)
+			gone(bob, 90)
 		}, nil},
 		{"never answered", func(s *story) {
 			c, _ := alice(s)
