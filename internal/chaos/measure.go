@@ -218,7 +218,7 @@ func (m *measurer) elsewhere(f Fault, what string, promise time.Duration) {
 		}
 		for _, g := range m.t.of[h.broadcast] {
 			if g.from > f.From && g.conn.Node != f.Node {
-				if !m.others(f, f.From-settling, g.from, "") && !h.actor.acted(f.From, g.from) {
+				if !m.others(f, f.From-settling, g.from, f.Node) && !h.actor.acted(f.From, g.from) {
 					m.add(what, promise, g.from-f.From, f.id())
 				}
 				break
@@ -256,7 +256,7 @@ func (m *measurer) complete(f Fault, what, node string) {
 		if node != "" && node != log.Node {
 			continue
 		}
-		if at, ok := m.completeOn(log, f.To); ok && !m.others(f, f.To-settling, at, "") {
+		if at, ok := m.completeOn(log, f.To); ok && !m.others(f, f.To-settling, at, log.Node) {
 			m.add(what, settling, at-f.To, f.id())
 		}
 	}
