@@ -197,7 +197,7 @@ func (m *measurer) told(f Fault, what string, promise time.Duration, reason stri
 func (m *measurer) over(f Fault, gone happening) {
 	for _, e := range m.happenings[gone.Room] {
 		if e.Kind == "live.ended" && e.Broadcast == gone.Broadcast && e.Version == gone.Version+1 &&
-			slices.Contains(lostReasons, e.Reason) && !m.others(f, gone.Made, e.Made, "") {
+			slices.Contains(lostReasons, e.Reason) && !m.others(f, gone.Made, e.Made, f.Node) {
 			m.add("not back after such a loss → live.ended, after the window", second, e.first-gone.Until, f.id())
 		}
 	}
