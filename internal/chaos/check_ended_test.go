@@ -52,6 +52,14 @@ func TestEnded(t *testing.T) {
 			bob.told(109, "e", 3, "live.reconnecting b 2 node_lost", until(112)).told(112.5, "e", 4, "live.ended b 3 node_lost")
 			gone(bob, 114)
 		}, []string{badEnded}},
+		{"her app was frozen and heard late what had been under way", func(s *story) {
+			c, bob := alice(s)
+			c.close(170, EndServer, 4408).silentFrom(100).speechlessFrom(90)
+			c.Heard = append(c.Heard, Span{at(160), at(170)})
+			s.fault(Silence, "n1", 100, 160)
+			bob.told(130, "e", 3, "live.reconnecting b 2 connection_lost", until(165)).told(165.5, "e", 4, "live.ended b 3 connection_lost")
+			gone(bob, 167)
+		}, nil},
 		{"she was back in time", func(s *story) {
 			c, bob := alice(s)
 			c.close(100, EndDropped)

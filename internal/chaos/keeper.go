@@ -3,6 +3,7 @@ package chaos
 import (
 	"context"
 	"errors"
+	"maps"
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
@@ -25,7 +26,9 @@ type keeper struct {
 	renews  chan struct{}      // cap 1: join over a newer connection
 	frozen  atomic.Int64       // an Instant until which the app does nothing
 
-	rnd *rand.Rand // owned by run
+	// Owned by run.
+	rnd  *rand.Rand
+	seen map[string]Position // how far it was told, by room
 
 	mu      sync.Mutex
 	current *socket       // joined; nil while there is none
@@ -34,18 +37,21 @@ type keeper struct {
 
 // run keeps the connection until the context ends.
 func (k *keeper) run(ctx context.Context) {
-	var since map[string]Position
 	for ctx.Err() == nil {
-		s := k.connect(ctx, since)
+		s := k.connect(ctx)
 		for s != nil {
 			k.set(s)
 			next := k.attend(ctx, s)
-			since = s.positions()
+			k.note(s)
 			s = next
 		}
 		k.set(nil)
 	}
 }
+
+// note keeps how far a connection was told, also if it could not join all rooms: to ask for more would be to ask for what
+// is known.
+func (k *keeper) note(s *socket) { maps.Copy(k.seen, s.positions()) }
 
 func (k *keeper) set(s *socket) {
 	k.mu.Lock()
@@ -86,12 +92,12 @@ func (k *keeper) where() (addr, via string) {
 }
 
 // connect opens a connection and joins, trying until the context ends: full jitter, from 50 ms up to 2 s.
-func (k *keeper) connect(ctx context.Context, since map[string]Position) *socket {
+func (k *keeper) connect(ctx context.Context) *socket {
 	for limit := 50 * time.Millisecond; ; limit = min(2*limit, 2*time.Second) {
 		if !k.awake(ctx) || !sleep(ctx, time.Duration(k.rnd.Int64N(int64(limit)))) {
 			return nil
 		}
-		if s := k.open(ctx, since, 3); s != nil {
+		if s := k.open(ctx, 3); s != nil {
 			return s
 		}
 		if k.home >= 0 { // those who know the nodes try another one
@@ -102,20 +108,21 @@ func (k *keeper) connect(ctx context.Context, since map[string]Position) *socket
 
 // open makes one attempt. While a node says that it can't tell, the join is tried again on the same connection, tries
 // times.
-func (k *keeper) open(ctx context.Context, since map[string]Position, tries int) *socket {
+func (k *keeper) open(ctx context.Context, tries int) *socket {
 	s, err := k.dial(ctx)
 	if err != nil {
 		return nil
 	}
 	for _, room := range k.rooms {
 		for try := 1; ; try++ {
-			err := k.join(ctx, s, room, since)
+			err := k.join(ctx, s, room, k.seen)
 			if err == nil {
 				break
 			}
 			var refused refusal
 			if !errors.As(err, &refused) || try == tries || !sleep(ctx, k.pause()) {
 				s.end(EndGivenUp)
+				k.note(s)
 				return nil
 			}
 		}
@@ -190,7 +197,8 @@ func (k *keeper) leave(ctx context.Context, s *socket, away time.Duration) {
 // one. It returns nil if none could be had.
 func (k *keeper) renew(ctx context.Context, s *socket) *socket {
 	sent := k.rec.now()
-	next := k.open(ctx, s.positions(), 1)
+	k.note(s)
+	next := k.open(ctx, 1)
 	if next == nil {
 		return nil
 	}
@@ -242,7 +250,8 @@ func (k *keeper) move(ctx context.Context, s *socket, after time.Duration) *sock
 		if wait = Instant(k.frozen.Load()) - k.rec.now(); wait > 0 {
 			continue
 		}
-		if next := k.open(ctx, s.positions(), 1); next != nil {
+		k.note(s)
+		if next := k.open(ctx, 1); next != nil {
 			k.set(next)
 			s.end(EndMoved)
 			return next

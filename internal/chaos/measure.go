@@ -184,7 +184,7 @@ func (m *measurer) told(f Fault, what string, promise time.Duration, reason stri
 			if e.Kind != "live.reconnecting" || e.Broadcast != h.broadcast || e.Made < f.From || reason != "" && e.Reason != reason {
 				continue
 			}
-			if e.Made < f.From+2*noticing && !m.others(f, f.From-settling, e.Made, f.Node) && !h.actor.acted(f.From, e.Made) && !m.t.back(h, f.From, e.Made) {
+			if e.Made < f.From+2*noticing && !m.others(f, f.From, e.Made) && !h.actor.acted(f.From, e.Made) && !m.t.back(h, f.From, e.Made) {
 				m.add(what, promise, e.first-f.From, f.id())
 				m.over(f, e)
 			}
@@ -197,16 +197,16 @@ func (m *measurer) told(f Fault, what string, promise time.Duration, reason stri
 func (m *measurer) over(f Fault, gone happening) {
 	for _, e := range m.happenings[gone.Room] {
 		if e.Kind == "live.ended" && e.Broadcast == gone.Broadcast && e.Version == gone.Version+1 &&
-			slices.Contains(lostReasons, e.Reason) && !m.others(f, gone.Made, e.Made, f.Node) {
+			slices.Contains(lostReasons, e.Reason) && !m.others(f, gone.Made, e.Made) {
 			m.add("not back after such a loss → live.ended, after the window", second, e.first-gone.Until, f.id())
 		}
 	}
 }
 
-// others reports whether another fault was there, of Redis or of the node; "" is any node.
-func (m *measurer) others(f Fault, from, to Instant, node string) bool {
+// others reports whether another fault was there, of Redis or of a node: whoever flees from one may meet the other.
+func (m *measurer) others(f Fault, from, to Instant) bool {
 	return slices.ContainsFunc(m.n.Faults, func(g Fault) bool {
-		return g != f && (g.Kind.ofRedis() || g.Kind.ofNode() && (node == "" || g.Node == node)) && g.overlaps(from, to)
+		return g != f && (g.Kind.ofRedis() || g.Kind.ofNode()) && g.overlaps(from, to)
 	})
 }
 
@@ -218,7 +218,7 @@ func (m *measurer) elsewhere(f Fault, what string, promise time.Duration) {
 		}
 		for _, g := range m.t.of[h.broadcast] {
 			if g.from > f.From && g.conn.Node != f.Node {
-				if !m.others(f, f.From-settling, g.from, f.Node) && !h.actor.acted(f.From, g.from) {
+				if !m.others(f, f.From, g.from) && !h.actor.acted(f.From, g.from) {
 					m.add(what, promise, g.from-f.From, f.id())
 				}
 				break
@@ -241,7 +241,7 @@ func (m *measurer) resumed(f Fault) {
 			case e.Kind == "live.reconnecting" && e.Reason == "node_lost" && e.Made < f.To+settling:
 				lost = true
 			case lost && e.Kind == "live.resumed":
-				if e.Made > f.To && h.to > e.Made && !m.others(f, f.From-settling, e.Made, f.Node) {
+				if e.Made > f.To && h.to > e.Made && !m.others(f, f.From, e.Made) {
 					m.add("a frozen node is back → its streamers are resumed", settling, e.first-f.To, f.id())
 				}
 				lost = false
@@ -256,7 +256,7 @@ func (m *measurer) complete(f Fault, what, node string) {
 		if node != "" && node != log.Node {
 			continue
 		}
-		if at, ok := m.completeOn(log, f.To); ok && !m.others(f, f.To-settling, at, log.Node) {
+		if at, ok := m.completeOn(log, f.To); ok && !m.others(f, f.From, at) {
 			m.add(what, settling, at-f.To, f.id())
 		}
 	}
@@ -284,8 +284,8 @@ func (m *measurer) written(f Fault, what string) {
 			}
 		}
 	}
-	for node, at := range first {
-		if at < f.To+time.Minute && !m.others(f, f.To-settling, at, node) {
+	for _, at := range first {
+		if at < f.To+time.Minute && !m.others(f, f.From, at) {
 			m.add(what, settling, at-f.To, f.id())
 		}
 	}

@@ -194,7 +194,7 @@ func (r *run) keeper(name string, streamer bool, k int, rooms []string) *keeper 
 	}
 	return &keeper{
 		rec: r.rec, pulse: r.pulse, cluster: r.cluster, actor: r.rec.actor(name, streamer), rooms: rooms, token: token,
-		ip: fmt.Sprintf("10.%d.%d.%d", 1+k>>16, k>>8&255, k&255), home: home, rnd: rnd,
+		ip: fmt.Sprintf("10.%d.%d.%d", 1+k>>16, k>>8&255, k&255), home: home, rnd: rnd, seen: make(map[string]Position),
 		drops: make(chan time.Duration, 1), renews: make(chan struct{}, 1), changed: make(chan struct{}),
 	}
 }

@@ -77,6 +77,9 @@ type mark struct {
 // holdsOf follows one connection of a streamer.
 func holdsOf(a *Actor, c *Conn, ended Instant) (holds []hold) {
 	closed := min(c.closed(), ended)
+	if len(c.Heard) > 1 { // a frozen app: any other would have left, and what it hears later had been under way
+		closed = min(closed, c.Heard[0].To+hearing)
+	}
 	var current *hold
 	stop := func(at Instant, ours bool) {
 		if current != nil {
