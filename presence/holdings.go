@@ -41,6 +41,16 @@ func (h *holdings) drop(hold Hold) {
 	}
 }
 
+// dropConnection forgets a lease that this connection holds.
+func (h *holdings) dropConnection(room, connection string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if l, ok := h.rooms[room]; ok && l.Connection == connection {
+		delete(h.rooms, room)
+		delete(h.ended, room)
+	}
+}
+
 // handOver notes that a lease does not depend on this node any more.
 func (h *holdings) handOver(handed Handover) {
 	h.mu.Lock()

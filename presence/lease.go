@@ -37,6 +37,7 @@ func (l *Lease) claim(c Claim, fence Fence, now time.Time) (Claimed, []Transitio
 		l.Life = c.Life
 	case held:
 		claimed.Replaced, claimed.ReplacedNode = l.Connection, l.Node
+		l.replaced = &replaced{l.Holder, l.wait, l.replaced}
 		l.hold(c, fence)
 	case l.State == StateReconnecting:
 		l.hold(c, fence)
@@ -53,15 +54,53 @@ func (l *Lease) claim(c Claim, fence Fence, now time.Time) (Claimed, []Transitio
 }
 
 func (l *Lease) hold(c Claim, fence Fence) {
-	l.User, l.Holder, l.Handed = c.User, Holder{Connection: c.Connection, Node: c.Node, Life: c.Life, Fence: fence}, false
+	l.User, l.Holder = c.User, Holder{Connection: c.Connection, Node: c.Node, Life: c.Life, Fence: fence}
+	l.Handed, l.wait = false, 0
+}
+
+// replaced is somebody from whom a newer connection took a lease, and who was not heard to be gone since.
+type replaced struct {
+	Holder
+	wait   time.Duration // of a handover; 0: there was none
+	before *replaced
+}
+
+// forgetReplaced is told the fence or the connection of one who is gone.
+func (l *Lease) forgetReplaced(f Fence, connection string) {
+	for at := &l.replaced; *at != nil; {
+		if r := *at; r.Fence == f || r.Connection == connection {
+			*at = r.before
+		} else {
+			at = &r.before
+		}
+	}
+}
+
+// unclaim undoes what a connection claimed, if it did.
+func (l *Lease) unclaim(c Claim, now time.Time) []Transition {
+	held := l.State == StateOnline || l.State == StateLive
+	switch back := l.replaced; {
+	case !held || l.Connection != c.Connection || l.Node != c.Node:
+		l.forgetReplaced(0, c.Connection)
+		return nil
+	case l.Handed:
+		return nil // whoever comes next takes it over, until the handover ends
+	case back == nil:
+		return l.release(ReasonConnectionLost, now)
+	default:
+		l.Holder, l.wait, l.Handed, l.replaced = back.Holder, back.wait, back.wait > 0, back.before
+		return nil
+	}
 }
 
 // handOver unties the lease from its holder's node.
-func (l *Lease) handOver() { l.Life, l.Handed = "", true }
+func (l *Lease) handOver(wait time.Duration) { l.Life, l.Handed, l.wait = "", true, wait }
 
 // letGo leaves the lease without a holder. The fence stays: the next one must
 // be above it.
-func (l *Lease) letGo() { l.Holder, l.Handed = Holder{Fence: l.Fence}, false }
+func (l *Lease) letGo() {
+	l.Holder, l.Handed, l.wait, l.replaced = Holder{Fence: l.Fence}, false, 0, nil
+}
 
 // handOverEnds releases the lease of a holder who did not come back in time.
 func (l *Lease) handOverEnds(now time.Time) []Transition {

@@ -53,6 +53,21 @@ func (m *Memory) Claim(_ context.Context, c Claim) (claimed Claimed, err error) 
 	return claimed, err
 }
 
+// Unclaim implements Leases. Here nothing is carried out late.
+func (m *Memory) Unclaim(_ context.Context, c Claim) error {
+	m.change(c.Room, func(l *Lease, now time.Time) []Transition {
+		made := l.unclaim(c, now)
+		if l.Handed && l.wait > 0 {
+			p := &m.parts[PartitionOf(c.Room)]
+			if _, waiting := p.deadlines[c.Room]; !waiting {
+				p.deadlines[c.Room] = p.clock.now(now) + l.wait
+			}
+		}
+		return made
+	})
+	return nil
+}
+
 // Start implements Leases.
 func (m *Memory) Start(_ context.Context, h Hold, s Start) (Lease, error) {
 	return m.changeHeld(h, func(l *Lease, now time.Time) []Transition { return l.start(s, now) })
@@ -73,6 +88,7 @@ func (m *Memory) Release(_ context.Context, h Hold, why Reason) error {
 	err := ErrFenced
 	m.change(h.Room, func(l *Lease, now time.Time) []Transition {
 		if !l.mayRelease(h.Fence, why) {
+			l.forgetReplaced(h.Fence, "")
 			return nil
 		}
 		err = nil
@@ -89,7 +105,7 @@ func (m *Memory) HandOver(_ context.Context, handed []Handover) error {
 	for _, h := range handed {
 		p := &m.parts[PartitionOf(h.Room)]
 		if l := p.leases[h.Room]; l != nil && l.holds(h.Fence) {
-			l.handOver()
+			l.handOver(h.Wait)
 			p.deadlines[h.Room] = p.clock.now(now) + h.Wait
 		}
 	}

@@ -179,6 +179,10 @@ type Lease struct {
 	Until     Millis         // reconnecting: when the window is expected to end
 	Reason    Reason         // reconnecting: why
 	LastSeen  Millis         // last claim, heartbeat or loss
+
+	// Of the state machine alone.
+	wait     time.Duration // of the handover
+	replaced *replaced     // the last one
 }
 
 // View is what everybody may know about a room's streamer, in the form in

@@ -253,6 +253,9 @@ func recordOfLease(l Lease, own bool) []any {
 		fields = append(fields, "broadcast", b.ID, "started", int64(b.StartedAt), "version", b.Version)
 		fields = append(fields, changed(&b.Title, &b.Category, &b.Language, &b.Tags)...)
 		text("reason", string(l.Reason))
+		if l.Until != 0 {
+			fields = append(fields, "ends", int64(l.Until))
+		}
 		if l.Window != nil {
 			fields = append(fields, "window", l.Window.Milliseconds())
 		}
@@ -389,7 +392,7 @@ func (r *Redis) audit(ctx context.Context, partition int) error {
 	return nil
 }
 
-// giveUp releases a lease that is tied to this node and that none of its connections holds.
+// giveUp undoes the claim of a lease that is tied to this node and that none of its connections holds.
 func (r *Redis) giveUp(ctx context.Context, room, life string) error {
 	partition := PartitionOf(room)
 	part := &r.parts[partition]
@@ -402,8 +405,8 @@ func (r *Redis) giveUp(ctx context.Context, room, life string) error {
 			return "ok", err
 		}
 		r.cfg.Logger.Warn("presence: a lease was tied to this node that it does not hold; it is given up", "room", room)
-		call := r.callUnder(epoch, partition, releaseArgs(Hold{room, l.Fence}, ReasonConnectionLost)...)
-		reply, err := r.cfg.Conn.Run(ctx, releaseScript, call.Keys, call.Args...)
+		call := r.callUnder(epoch, partition, unclaimArgs(Claim{Room: room, Connection: l.Connection, Node: l.Node})...)
+		reply, err := r.cfg.Conn.Run(ctx, unclaimScript, call.Keys, call.Args...)
 		if err != nil {
 			return "", unavailable(err)
 		}

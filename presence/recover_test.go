@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -521,5 +522,82 @@ func TestAudit(t *testing.T) {
 	}
 	if l := f.get(n1, "bob"); l.State != StateOnline || l.Life != "n1~1" || l.Fence != b.hold.Fence {
 		t.Errorf("bob: %+v", l)
+	}
+}
+
+// A claim was not answered, its connection went, and the claim was undone, before Redis, which had been busy, carried it
+// out. It showed the streamer as gone whose older connection was there all the while.
+func TestClaimThatComesTooLate(t *testing.T) {
+	f := openFleet(t, "n1", "n2")
+	n1, n2 := f.nodes["n1"], f.nodes["n2"]
+	a := n1.joins(t, "alice", alice, "a1")
+	a.start(time.Hour)
+	late := Claim{Room: "alice", User: alice, Connection: "a2", Node: "n2"}
+	if err := n2.Unclaim(t.Context(), late); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := n2.Claim(t.Context(), late); !errors.Is(err, ErrFenced) {
+		t.Errorf("the late claim gets %v, want ErrFenced", err)
+	}
+	if l := f.get(n1, "alice"); l.Connection != "a1" || l.Fence != a.hold.Fence {
+		t.Errorf("alice: %+v", l)
+	}
+	n2.joins(t, "alice", alice, "a3") // over yet another one
+}
+
+// A connection has just taken over when its node dies. The one before it was not closed yet, and holds the lease again;
+// so it does where the newer node finds that nobody there holds it.
+func TestLeaseGoesBackToWhoIsThere(t *testing.T) {
+	f := openFleet(t, "n1", "n2", "n3")
+	n1, n2, n3 := f.nodes["n1"], f.nodes["n2"], f.nodes["n3"]
+	a := n1.joins(t, "alice", alice, "a1")
+	a.start(time.Hour)
+	b := n1.joins(t, "bob", bob, "b1")
+	b.start(time.Hour)
+	n2.joins(t, "alice", alice, "a2")
+	n3.held.drop(n3.joins(t, "bob", bob, "b2").hold) // as if the claim's answer had been lost
+	f.declareDead("n2", n3)
+	n1.sweepAll(t)
+	n3.sweepAll(t)
+	if err := n3.audit(t.Context(), PartitionOf("bob")); err != nil {
+		t.Fatal(err)
+	}
+	for room, want := range map[string]*streamer{"alice": a, "bob": b} {
+		if l := f.get(n1, room); l.State != StateLive || l.Node != "n1" || l.Life != "n1~1" || l.Fence != want.hold.Fence || l.Broadcast.Version != 1 {
+			t.Errorf("%s: %+v", room, l)
+		}
+		if _, err := n1.Update(t.Context(), want.hold, Changes{Title: ptr("Inks")}); err != nil {
+			t.Errorf("%s's fence: %v", room, err)
+		}
+		eventually(t, "all know who holds it", func() bool {
+			return slices.ContainsFunc(n3.directory.Knowledge(PartitionOf(room)).Leases, func(l Lease) bool {
+				return l.Room == room && l.Fence == want.hold.Fence
+			})
+		})
+	}
+	f.declareDead("n1", n3) // to whom it went back
+	n3.sweepAll(t)
+	if l := f.get(n3, "alice"); l.State != StateReconnecting || l.Reason != ReasonNodeLost {
+		t.Errorf("alice, once that node died as well: %+v", l)
+	}
+}
+
+// Everybody was told until when a broadcast waits. Put back after a loss, it began a new window, which was a shorter one
+// where nothing had been heard of the streamer: that is told as any lost connection, and had been given 25 s.
+func TestWindowsAreNotShortenedByALoss(t *testing.T) {
+	f := openFleet(t, "n1", "n2")
+	n1, n2 := f.nodes["n1"], f.nodes["n2"]
+	a := n1.joins(t, "alice", alice, "a1")
+	a.start(3 * time.Second)
+	a.release(ReasonSilence)
+	for _, m := range f.nodes {
+		m.knows(t, "alice", StateReconnecting)
+	}
+	was := f.get(n1, "alice").Until
+	f.flush()
+	n2.sweepAll(t)
+	n1.sweepAll(t)
+	if l := f.get(n1, "alice"); l.State != StateReconnecting || l.Until < was || l.Until > was+Millis(time.Minute.Milliseconds()) {
+		t.Errorf("it waits until %d, and had been said to wait until %d", l.Until, was)
 	}
 }

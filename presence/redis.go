@@ -49,6 +49,8 @@ var (
 var (
 	//go:embed lua/claim.lua
 	claimLua string
+	//go:embed lua/unclaim.lua
+	unclaimLua string
 	//go:embed lua/start.lua
 	startLua string
 	//go:embed lua/update.lua
@@ -73,6 +75,7 @@ var (
 
 var (
 	claimScript    = leaseScriptOf(claimLua)
+	unclaimScript  = leaseScriptOf(unclaimLua)
 	startScript    = leaseScriptOf(startLua)
 	updateScript   = leaseScriptOf(updateLua)
 	endScript      = leaseScriptOf(endLua)
@@ -286,6 +289,18 @@ func (r *Redis) Claim(ctx context.Context, c Claim) (claimed Claimed, err error)
 		r.parts[partition].audit.Store(true) // claimed at the very end of a life: the next one must hold it
 	}
 	return claimed, err
+}
+
+// Unclaim implements Leases.
+func (r *Redis) Unclaim(ctx context.Context, c Claim) error {
+	r.held.dropConnection(c.Room, c.Connection)
+	_, err := r.run(ctx, unclaimScript, PartitionOf(c.Room), unclaimArgs(c)...)
+	return err
+}
+
+func unclaimArgs(c Claim) []any {
+	window, least := ReasonConnectionLost.windows()
+	return []any{c.Room, c.Connection, c.Node, string(ReasonConnectionLost), window.Milliseconds(), least.Milliseconds()}
 }
 
 // Start implements Leases.

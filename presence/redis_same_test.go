@@ -24,8 +24,10 @@ func TestRedisIsTheSameAsMemory(t *testing.T) {
 	fences := map[Store][]Fence{redis: {0}, memory: {0}} // by the order in which they were given
 	text := []string{"", "Sketches", `"quoted" \ <b>&amp;</b> é 🎨`, "line\nbreak\u2028"}
 	pick := func(n int) int { return random.IntN(n) }
+	undone := make(map[int]int) // of each connection, which claims no more then: another one takes its place
 	for step := range 1500 {
-		op, user, connection := pick(10), []User{alice, bob, {ID: "c|a=r@o+l"}}[pick(3)], fmt.Sprint("c", pick(3))
+		op, user, who := pick(11), []User{alice, bob, {ID: "c|a=r@o+l"}}[pick(3)], pick(3)
+		connection := fmt.Sprint("c", who, "-", undone[who])
 		fence := pick(len(fences[redis]))
 		if pick(4) > 0 {
 			fence = len(fences[redis]) - 1 // mostly the holder's
@@ -66,12 +68,17 @@ func TestRedisIsTheSameAsMemory(t *testing.T) {
 				if lapse {
 					lapseNow(t, s)
 				}
+			case 10:
+				err = s.Unclaim(ctx, Claim{Room: studio, User: user, Connection: connection, Node: "n1"})
 			}
 			var now Lease
 			if now, _ = s.Get(ctx, studio); err == nil && op == 7 {
 				l = now
 			}
 			answers = append(answers, fmt.Sprintf("%s / %s / %v / %s", plainLease(l, fences[s]), extra, err, plainLease(now, fences[s])))
+		}
+		if op == 10 {
+			undone[who]++
 		}
 		if answers[0] != answers[1] {
 			t.Fatalf("step %d, operation %d: Redis answers\n%s\nand memory\n%s", step, op, answers[0], answers[1])

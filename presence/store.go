@@ -61,6 +61,11 @@ type Leases interface {
 	// ErrConflict while another user holds the room. Claiming again over the
 	// connection that holds the lease changes nothing.
 	Claim(context.Context, Claim) (Claimed, error)
+	// Unclaim is for a claim that was not answered, whose connection is gone and
+	// claims nothing any more: it may have been carried out, or may be yet. If it
+	// was, whoever it took the lease from has it back, unless they are gone too:
+	// then it is released for ReasonConnectionLost. If it was not, it never will.
+	Unclaim(context.Context, Claim) error
 	// Start begins a broadcast. While one is running it is returned unchanged.
 	Start(context.Context, Hold, Start) (Lease, error)
 	// Update changes the details of the running broadcast. With nothing live,

@@ -23,6 +23,11 @@ func testStore(t *testing.T, run func(t *testing.T, test func(t *testing.T, s St
 		{"claiming again over the same connection changes nothing", testClaimAgain},
 		{"a newer connection takes over without a transition", testTakeover},
 		{"the late cleanup of a replaced connection does nothing", testLateCleanup},
+		{"a claim that is undone gives the lease back to whom it was taken from", testUnclaim},
+		{"a claim that is undone gives nothing to who is gone", testUnclaimGone},
+		{"several claims that are undone give the lease back, in whatever order", testUnclaimSeveral},
+		{"a claim that is undone leaves the lease of another alone", testUnclaimOther},
+		{"a claim that is undone gives a handover back", testUnclaimHandedOver},
 		{"every write is refused under another fence", testFenced},
 		{"fences only grow", testFencesGrow},
 		{"start, update and end are told in order", testBroadcast},
@@ -225,6 +230,82 @@ func testLateCleanup(t *testing.T, s Store) {
 	}
 	wantState(t, s, StateLive)
 	wantTold(t, s, "streamer.online", "live.started 1")
+}
+
+func unclaim(t *testing.T, s Store, connections ...string) {
+	t.Helper()
+	for _, c := range connections {
+		if err := s.Unclaim(context.Background(), Claim{Room: studio, User: alice, Connection: c, Node: "n1"}); err != nil {
+			t.Fatalf("undoing the claim of %s: %v", c, err)
+		}
+	}
+}
+
+func testUnclaim(t *testing.T, s Store) {
+	a := join(t, s, alice, "c1")
+	b := a.start(time.Minute)
+	join(t, s, alice, "c2")
+	unclaim(t, s, "c2")
+	if l := wantState(t, s, StateLive); l.Connection != "c1" || l.Node != "n1" || l.Fence != a.hold.Fence || l.Broadcast.ID != b.ID {
+		t.Errorf("the lease is %+v", l)
+	}
+	a.end()
+	wantTold(t, s, "streamer.online", "live.started 1", "live.ended 2 ended_by_streamer")
+}
+
+func testUnclaimGone(t *testing.T, s Store) {
+	a := join(t, s, alice, "c1")
+	a.start(time.Minute)
+	join(t, s, alice, "c2")
+	if err := s.Release(context.Background(), a.hold, ReasonConnectionLost); !errors.Is(err, ErrFenced) {
+		t.Errorf("the release of who was replaced: %v", err)
+	}
+	unclaim(t, s, "c2", "c2")
+	wantState(t, s, StateReconnecting)
+	wantTold(t, s, "streamer.online", "live.started 1", "live.reconnecting 2 connection_lost")
+}
+
+func testUnclaimSeveral(t *testing.T, s Store) {
+	a := join(t, s, alice, "c1")
+	a.start(time.Minute)
+	for _, order := range [][]string{{"c2", "c3", "c4"}, {"c7", "c6", "c5"}, {"c9", "c8", "c10"}} {
+		for _, c := range slices.Sorted(slices.Values(order)) {
+			join(t, s, alice, c)
+		}
+		unclaim(t, s, order...)
+		if l := wantState(t, s, StateLive); l.Connection != "c1" || l.Fence != a.hold.Fence {
+			t.Fatalf("after %q the lease is %+v", order, l)
+		}
+	}
+	wantTold(t, s, "streamer.online", "live.started 1")
+}
+
+func testUnclaimOther(t *testing.T, s Store) {
+	a := join(t, s, alice, "c1")
+	unclaim(t, s, "c2")
+	wantState(t, s, StateOnline)
+	a.release(ReasonLeft)
+	unclaim(t, s, "c3")
+	join(t, s, bob, "b1")
+	unclaim(t, s, "c1")
+	if l := wantState(t, s, StateOnline); l.User != bob || l.Connection != "b1" {
+		t.Errorf("the lease is %+v", l)
+	}
+}
+
+func testUnclaimHandedOver(t *testing.T, s Store) {
+	a := join(t, s, alice, "c1")
+	a.start(time.Minute)
+	a.handOver(200 * time.Millisecond)
+	join(t, s, alice, "c2")
+	unclaim(t, s, "c2")
+	if l := wantState(t, s, StateLive); !l.Handed || l.Connection != "c1" || l.Fence != a.hold.Fence {
+		t.Errorf("the lease is %+v", l)
+	}
+	a.release(ReasonDrain) // its node goes
+	wantState(t, s, StateLive)
+	eventually(t, "the handover ends", func() bool { sweep(t, s); return lease(t, s).State == StateReconnecting })
+	wantTold(t, s, "streamer.online", "live.started 1", "live.reconnecting 2 drain")
 }
 
 func testFenced(t *testing.T, s Store) {

@@ -14,7 +14,7 @@ import (
 // streamer who is not there.
 type unsettled struct {
 	place
-	fence presence.Fence // 0: not known; the lease is ours if it names the connection
+	fence presence.Fence // 0: it is a claim that was not answered
 	why   presence.Reason
 	taken bool // the broadcast goes on over a newer connection: whoever asked to leave is still to be told
 }
@@ -100,14 +100,11 @@ func (h *Hub) settleNow(ctx context.Context, u unsettled) error {
 
 func (h *Hub) giveUp(ctx context.Context, u unsettled) error {
 	if u.fence == 0 {
-		lease, err := h.cfg.Store.Get(ctx, u.room)
-		if err != nil {
-			return err
+		err := h.cfg.Store.Unclaim(ctx, presence.Claim{Room: u.room, Connection: u.connection, Node: h.cfg.Node})
+		if err == nil {
+			_ = h.apply(ctx, presence.PartitionOf(u.room))
 		}
-		if lease.Connection != u.connection || lease.Node != h.cfg.Node {
-			return nil // it did not come to that, or somebody else has it by now
-		}
-		u.fence = lease.Fence
+		return err
 	}
 	err := h.cfg.Store.Release(ctx, presence.Hold{Room: u.room, Fence: u.fence}, u.why)
 	if err == nil {

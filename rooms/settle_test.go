@@ -30,6 +30,13 @@ func (m *moody) Claim(ctx context.Context, c presence.Claim) (presence.Claimed, 
 	return claimed, err
 }
 
+func (m *moody) Unclaim(ctx context.Context, c presence.Claim) error {
+	if m.down.Load() {
+		return presence.ErrUnavailable
+	}
+	return m.Store.Unclaim(ctx, c)
+}
+
 func (m *moody) Release(ctx context.Context, h presence.Hold, why presence.Reason) error {
 	if m.down.Load() {
 		return presence.ErrUnavailable
@@ -87,6 +94,19 @@ func TestSettle(t *testing.T) {
 			m.mute.Store(false)
 			h.streamer(alice, "n1-a2").start()
 			h.hub.Unregister(c)
+		}, []string{"streamer.online@1", "live.started@2"}},
+		{"a claim whose answer was lost gives the broadcast back to the connection that had it", func(h *house, m *moody) {
+			a := h.streamer(alice, "n1-a")
+			a.start()
+			m.mute.Store(true)
+			c := h.connect(alice, "n1-a2")
+			_ = c.ask(Join{Role: auth.RoleStreamer})
+			h.hub.Unregister(c)
+			m.mute.Store(false)
+			pass(2 * time.Second)
+			if _, err := h.hub.Update(context.Background(), a, studio, presence.Changes{}); err != nil {
+				h.t.Errorf("updating over the connection that stayed: %v", err)
+			}
 		}, []string{"streamer.online@1", "live.started@2"}},
 		{"a claim whose answer was lost may be repeated", func(h *house, m *moody) {
 			m.mute.Store(true)

@@ -65,6 +65,8 @@ local function put(l, hearsay, shown)
     l.hearsay = hearsay
     local wait = tonumber(l.window or (l.reason == 'node_lost' and lost_window or window))
     if l.reason ~= 'connection_lost' then wait = math.max(wait, least) end
+    -- Never less than everybody was told, but no more than any window has: the clock may have been set back.
+    wait = math.max(wait, math.min(tonumber(l.ends or 0) - now, math.max(tonumber(l.window or 0), lost_window)))
     l.ends = int(now + wait)
     redis.call('ZADD', KEYS[4], int(read_clock() + wait), l.room)
   end

@@ -1,9 +1,10 @@
 -- Claim: ARGV[4] room, [5] user id, [6] user as JSON, [7] connection, [8] node, [9] its life, [10] ms that the presence
--- key lasts. Returns conflict; dead if the life is over; or ok, the connection that was replaced, its node, and the lease.
+-- key lasts. Returns conflict; dead if the life is over; fenced if the claim was undone before it came; or ok, the connection that was replaced, its node, and the lease.
 local room, uid, user, connection, node, life, lasts = unpack(ARGV, 4, 10)
 
 if life == '' then life = nil end -- a node that no registry knows
 if life and is_dead(life) then return { 'dead' } end
+if redis.call('EXISTS', void_key(connection)) == 1 then return { 'fenced' } end
 local l = read_lease(room)
 if l.state ~= 'offline' and l.uid ~= uid then return { 'conflict' } end
 
@@ -19,6 +20,7 @@ local replaced, replaced_node = '', ''
 if is_held(l) then
   if l.connection ~= connection or l.node ~= node then
     replaced, replaced_node = l.connection, l.node
+    note_replaced(l)
     hold()
     tell(l, 'lease.moved')
   else

@@ -11,7 +11,8 @@
 -- The scripts' own arguments begin at ARGV[4].
 --
 -- Further keys of rooms and lives: base .. 'lease:' .. room as in view.lua; base .. 'online:' .. room, a string with a
--- time to live; base .. 'of:' .. life, the set of rooms held by a node in that life.
+-- time to live; base .. 'of:' .. life, the set of rooms held by a node in that life; base .. 'void:' .. connection, which
+-- is there while claims of that connection may come late.
 
 local kept = tonumber(ARGV[3])
 local max_sweep_step = 3000 -- as in clock.go
@@ -92,7 +93,7 @@ local function end_broadcast(l, next_state, reason)
   tell(l, 'live.ended', last, reason)
 end
 
-local function let_go(l) l.connection, l.node, l.life, l.handed, l.hearsay = nil, nil, nil, nil, nil end
+local function let_go(l) l.connection, l.node, l.life, l.handed, l.hearsay, l.replaced = nil, nil, nil, nil, nil, nil end
 
 local function go_offline(l, reason)
   if l.broadcast then end_broadcast(l, 'online', reason) end
@@ -135,6 +136,55 @@ local function note_fence(fence)
   local last = tonumber(redis.call('HGET', KEYS[1], 'fence') or 0)
   if tonumber(fence) > last then redis.call('HSET', KEYS[1], 'fence', fence) end
 end
+
+-- A lease's 'replaced' names those from whom newer connections took it, and who have not been heard to be gone since, the
+-- last one first. A line each: connection, node, life, fence, and the ms of a handover.
+local replaced_line = '([^ ]*) ([^ ]*) ([^ ]*) ([^ ]*) ([^\n]*)\n()'
+local most_replaced = 4
+
+-- note_replaced is called before a newer connection takes the lease.
+local function note_replaced(l)
+  local lines = string.format('%s %s %s %s %s\n', l.connection, l.node, l.life or '', l.fence, l.handed or '') .. (l.replaced or '')
+  local n = 0
+  for _, _, _, _, _, stop in string.gmatch(lines, replaced_line) do
+    n = n + 1
+    if n == most_replaced then lines = string.sub(lines, 1, stop - 1) end
+  end
+  l.replaced = lines
+end
+
+-- forget_replaced is told the fence or the connection of one who is gone, and whether that was news.
+local function forget_replaced(l, who)
+  local left = ''
+  for connection, node, life, fence, handed in string.gmatch(l.replaced or '', replaced_line) do
+    if connection ~= who and fence ~= who then
+      left = left .. string.format('%s %s %s %s %s\n', connection, node, life, fence, handed)
+    end
+  end
+  if left == (l.replaced or '') then return false end
+  l.replaced = left ~= '' and left or nil
+  return true
+end
+
+-- give_back gives the lease to whom its holder had taken it from, under the fence that they know, if anybody is left
+-- there. That is no transition for anybody but the nodes.
+local function give_back(l)
+  for connection, node, life, fence, handed, stop in string.gmatch(l.replaced or '', replaced_line) do
+    if life == '' or not is_dead(life) then
+      l.connection, l.node, l.life, l.fence = connection, node, life ~= '' and life or nil, fence
+      l.handed = handed ~= '' and handed or nil
+      local left = string.sub(l.replaced, stop)
+      l.replaced = left ~= '' and left or nil
+      if l.handed then redis.call('ZADD', KEYS[4], int(read_clock() + tonumber(handed)), l.room) end
+      tell(l, 'lease.moved')
+      return true
+    end
+  end
+  return false
+end
+
+-- void_key is there if a claim of the connection is not to be carried out any more.
+local function void_key(connection) return base .. 'void:' .. connection end
 
 -- done ends a script that changes leases: it wakes the followers if there is news.
 local function done(...)

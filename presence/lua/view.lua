@@ -4,7 +4,7 @@
 --                              broadcast (its id), title, category, language, tags (JSON each), started, version,
 --                              window, ends, reason. handed: ms for which it waits, from the handover of its node until somebody claims it.
 --                              under: the epoch in which it was written. hearsay: it was put back by a node that does
---                              not hold it, which had read the log up to this seq.
+--                              not hold it, which had read the log up to this seq. replaced: see lease.lua.
 --
 -- JSON is put together from pieces that Go has encoded; nothing here parses any.
 
