@@ -37,7 +37,7 @@ func (l *Lease) claim(c Claim, fence Fence, now time.Time) (Claimed, []Transitio
 		l.Life = c.Life
 	case held:
 		claimed.Replaced, claimed.ReplacedNode = l.Connection, l.Node
-		l.replaced = &replaced{l.Holder, l.wait, l.replaced}
+		l.replaced = &replaced{l.Holder, now, l.wait, l.replaced}
 		l.hold(c, fence)
 	case l.State == StateReconnecting:
 		l.hold(c, fence)
@@ -61,9 +61,13 @@ func (l *Lease) hold(c Claim, fence Fence) {
 // replaced is somebody from whom a newer connection took a lease, and who was not heard to be gone since.
 type replaced struct {
 	Holder
+	at     time.Time     // when that was
 	wait   time.Duration // of a handover; 0: there was none
 	before *replaced
 }
+
+// late is how long a claim may be under way. Whoever was replaced longer ago is gone.
+const late = 10 * time.Minute
 
 // forgetReplaced is told the fence or the connection of one who is gone.
 func (l *Lease) forgetReplaced(f Fence, connection string) {
@@ -85,7 +89,7 @@ func (l *Lease) unclaim(c Claim, now time.Time) []Transition {
 		return nil
 	case l.Handed:
 		return nil // whoever comes next takes it over, until the handover ends
-	case back == nil:
+	case back == nil || now.Sub(back.at) >= late:
 		return l.release(ReasonConnectionLost, now)
 	default:
 		l.Holder, l.wait, l.Handed, l.replaced = back.Holder, back.wait, back.wait > 0, back.before

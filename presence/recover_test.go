@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -599,5 +601,58 @@ func TestWindowsAreNotShortenedByALoss(t *testing.T) {
 	n1.sweepAll(t)
 	if l := f.get(n1, "alice"); l.State != StateReconnecting || l.Until < was || l.Until > was+Millis(time.Minute.Milliseconds()) {
 		t.Errorf("it waits until %d, and had been said to wait until %d", l.Until, was)
+	}
+}
+
+// A node died, and its streamer had come to another one by then. Long after, when it is not known any more that the first
+// one is dead, the other one dies: nothing may go back to the first.
+func TestNothingGoesBackToWhoIsLongGone(t *testing.T) {
+	f := openFleet(t, "n1", "n2", "n3")
+	n1, n2, n3 := f.nodes["n1"], f.nodes["n2"], f.nodes["n3"]
+	n1.joins(t, "alice", alice, "a1").start(time.Hour)
+	n2.joins(t, "alice", alice, "a2")
+	p := PartitionOf("alice")
+	key := n2.parts[p].base + "lease:alice"
+	replaced, err := f.conn.Client().HGet(t.Context(), key, "replaced").Result()
+	if err != nil {
+		t.Fatal(err)
+	}
+	fields := strings.Fields(replaced)
+	at, err := strconv.ParseInt(fields[len(fields)-1], 10, 64)
+	if err != nil {
+		t.Fatalf("replaced is %q", replaced)
+	}
+	old := strings.ReplaceAll(replaced, fmt.Sprint(at), fmt.Sprint(at-late.Milliseconds()-1))
+	if err := f.conn.Client().HSet(t.Context(), key, "replaced", old).Err(); err != nil {
+		t.Fatal(err)
+	}
+	f.declareDead("n2", n3)
+	n3.sweepAll(t)
+	if l := f.get(n3, "alice"); l.State != StateReconnecting {
+		t.Errorf("alice: %+v", l)
+	}
+}
+
+// Redis came back with old data, from a moment at which a connection had been taken over from and was not yet closed.
+// It has closed since: nothing may go back to it.
+func TestOldDumpNamesNobodyWhoIsGone(t *testing.T) {
+	f := openFleet(t, "n1", "n2")
+	n1, n2 := f.nodes["n1"], f.nodes["n2"]
+	a := n1.joins(t, "alice", alice, "a1")
+	a.start(time.Minute)
+	n2.joins(t, "alice", alice, "a2")
+	old := dumpOf(t, f.conn)
+	if err := n1.Release(t.Context(), a.hold, ReasonConnectionLost); !errors.Is(err, ErrFenced) {
+		t.Fatalf("the late cleanup gets %v", err)
+	}
+	restore(t, f.conn, old)
+	n1.sweepAll(t)
+	n2.sweepAll(t)
+	eventually(t, "all is put back", func() bool { return f.get(n1, "alice").Connection == "a2" })
+	if err := n2.Unclaim(t.Context(), Claim{Room: "alice", User: alice, Connection: "a2", Node: "n2"}); err != nil {
+		t.Fatal(err)
+	}
+	if l := f.get(n1, "alice"); l.State != StateReconnecting {
+		t.Errorf("alice: %+v", l)
 	}
 }

@@ -138,15 +138,16 @@ local function note_fence(fence)
 end
 
 -- A lease's 'replaced' names those from whom newer connections took it, and who have not been heard to be gone since, the
--- last one first. A line each: connection, node, life, fence, and the ms of a handover.
-local replaced_line = '([^ ]*) ([^ ]*) ([^ ]*) ([^ ]*) ([^\n]*)\n()'
-local most_replaced = 4
+-- last one first. A line each: connection, node, life, fence, ms of a handover, and when, in Unix ms. It is out of date
+-- when a claim can't be under way any more: by then they are closed, or their node is dead, which is known for longer.
+local replaced_line = '([^ ]*) ([^ ]*) ([^ ]*) ([^ ]*) ([^ ]*) ([^\n]*)\n()'
+local late, most_replaced = 600000, 4
 
 -- note_replaced is called before a newer connection takes the lease.
 local function note_replaced(l)
-  local lines = string.format('%s %s %s %s %s\n', l.connection, l.node, l.life or '', l.fence, l.handed or '') .. (l.replaced or '')
+  local lines = string.format('%s %s %s %s %s %s\n', l.connection, l.node, l.life or '', l.fence, l.handed or '', int(now)) .. (l.replaced or '')
   local n = 0
-  for _, _, _, _, _, stop in string.gmatch(lines, replaced_line) do
+  for _, _, _, _, _, _, stop in string.gmatch(lines, replaced_line) do
     n = n + 1
     if n == most_replaced then lines = string.sub(lines, 1, stop - 1) end
   end
@@ -156,9 +157,9 @@ end
 -- forget_replaced is told the fence or the connection of one who is gone, and whether that was news.
 local function forget_replaced(l, who)
   local left = ''
-  for connection, node, life, fence, handed in string.gmatch(l.replaced or '', replaced_line) do
+  for connection, node, life, fence, handed, at in string.gmatch(l.replaced or '', replaced_line) do
     if connection ~= who and fence ~= who then
-      left = left .. string.format('%s %s %s %s %s\n', connection, node, life, fence, handed)
+      left = left .. string.format('%s %s %s %s %s %s\n', connection, node, life, fence, handed, at)
     end
   end
   if left == (l.replaced or '') then return false end
@@ -169,8 +170,8 @@ end
 -- give_back gives the lease to whom its holder had taken it from, under the fence that they know, if anybody is left
 -- there. That is no transition for anybody but the nodes.
 local function give_back(l)
-  for connection, node, life, fence, handed, stop in string.gmatch(l.replaced or '', replaced_line) do
-    if life == '' or not is_dead(life) then
+  for connection, node, life, fence, handed, at, stop in string.gmatch(l.replaced or '', replaced_line) do
+    if now - tonumber(at) < late and (life == '' or not is_dead(life)) then
       l.connection, l.node, l.life, l.fence = connection, node, life ~= '' and life or nil, fence
       l.handed = handed ~= '' and handed or nil
       local left = string.sub(l.replaced, stop)

@@ -3,7 +3,7 @@
 -- none, [9] ms that it lasts at least, should the lease have nobody to go back to.
 local room, connection, node, reason, window, least = unpack(ARGV, 4, 9)
 
-redis.call('SET', void_key(connection), '1', 'PX', 600000) -- longer than a claim can be under way
+redis.call('SET', void_key(connection), '1', 'PX', late)
 local l = read_lease(room)
 if not is_held(l) or l.connection ~= connection or l.node ~= node then
   if forget_replaced(l, connection) then write_lease(l) end

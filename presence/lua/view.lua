@@ -12,6 +12,7 @@ local function read_lease(room)
   local l = { room = room, state = 'offline' }
   local flat = redis.call('HGETALL', base .. 'lease:' .. room)
   for i = 1, #flat, 2 do l[flat[i]] = flat[i + 1] end
+  if l.under ~= epoch then l.replaced = nil end -- they may have gone since, and that was lost
   return l
 end
 
