@@ -226,15 +226,15 @@ func (h *Hub) Leave(ctx context.Context, s Session, name string, why presence.Re
 // any.
 func (h *Hub) takeOut(s Session, name string, why presence.Reason) (unsettled, error) {
 	p := place{s.Connection(), name}
-	if u, pending := h.unsettledOf(p); pending {
-		return u, nil
-	}
 	r := h.find(name)
-	if r == nil {
-		return unsettled{}, ErrNotJoined
+	var m *member
+	if r != nil {
+		m = r.remove(s.Connection())
 	}
-	m := r.remove(s.Connection())
 	if m == nil {
+		if u, pending := h.unsettledOf(p); pending {
+			return u, nil // it asks what became of it
+		}
 		return unsettled{}, ErrNotJoined
 	}
 	h.recount(name)

@@ -70,13 +70,13 @@ func (h *Hub) settle(ctx context.Context) {
 		if u.taken {
 			continue
 		}
-		err := h.settleNow(ctx, u)
-		if errors.Is(err, presence.ErrFenced) {
-			u.taken = true
-			h.settleLater(u) // until its connection asks again, or is gone
-			continue
-		}
-		if err != nil {
+		err := h.giveUp(ctx, u)
+		switch {
+		case err == nil:
+			h.settled(u, nil)
+		case errors.Is(err, presence.ErrFenced):
+			h.settled(u, &unsettled{place: u.place, fence: u.fence, why: u.why, taken: true}) // until its connection asks again, or is gone
+		default:
 			h.cfg.Logger.Warn("rooms: a lease whose session is gone could not be given up; it is tried again", "room", u.room, "leases", len(open)-i, "error", err)
 			return
 		}
@@ -92,10 +92,22 @@ func (h *Hub) settleNow(ctx context.Context, u unsettled) error {
 	if err != nil && !errors.Is(err, presence.ErrFenced) {
 		return err
 	}
+	h.settled(u, nil)
+	return err
+}
+
+// settled puts another one in the place of one of which the outcome is known, or nothing. While that was being found out
+// its connection may have settled it itself, and have something else there by now: that is left alone.
+func (h *Hub) settled(u unsettled, next *unsettled) {
 	h.settleMu.Lock()
 	defer h.settleMu.Unlock()
-	delete(h.unsettled, u.place)
-	return err
+	switch {
+	case h.unsettled[u.place] != u:
+	case next == nil:
+		delete(h.unsettled, u.place)
+	default:
+		h.unsettled[u.place] = *next
+	}
 }
 
 func (h *Hub) giveUp(ctx context.Context, u unsettled) error {

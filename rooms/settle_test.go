@@ -17,6 +17,7 @@ type moody struct {
 	presence.Store
 	down atomic.Bool // asks do not arrive
 	mute atomic.Bool // answers do not
+	slow atomic.Bool // the next release takes two seconds to arrive
 }
 
 func (m *moody) Claim(ctx context.Context, c presence.Claim) (presence.Claimed, error) {
@@ -40,6 +41,9 @@ func (m *moody) Unclaim(ctx context.Context, c presence.Claim) error {
 func (m *moody) Release(ctx context.Context, h presence.Hold, why presence.Reason) error {
 	if m.down.Load() {
 		return presence.ErrUnavailable
+	}
+	if m.slow.CompareAndSwap(true, false) {
+		time.Sleep(2 * time.Second)
 	}
 	err := m.Store.Release(ctx, h, why)
 	if m.mute.Load() {
@@ -122,6 +126,27 @@ func TestSettle(t *testing.T) {
 			_ = c.ask(Join{Role: auth.RoleStreamer})
 			h.hub.Unregister(c)
 		}, []string{}},
+		// What was pending came to be remembered again for good, and whenever the streamer left after that, nothing was given up.
+		{"a release that is repeated while its connection has come back does not outlive it", func(h *house, m *moody) {
+			a := h.streamer(alice, "n1-a")
+			a.start()
+			m.down.Store(true)
+			if err := h.hub.Leave(context.Background(), a, studio, presence.ReasonLeft); !errors.Is(err, presence.ErrUnavailable) {
+				h.t.Errorf("leaving: %v", err)
+			}
+			m.slow.Store(true)
+			m.down.Store(false)
+			pass(1500 * time.Millisecond) // by now the hub has begun to repeat it
+			if m.slow.Load() {
+				h.t.Error("the hub has not repeated it")
+			}
+			a.leave(presence.ReasonLeft)
+			a.join(Join{Role: auth.RoleStreamer})
+			a.start()
+			pass(2 * time.Second)
+			a.leave(presence.ReasonConnectionLost)
+			h.hub.Unregister(a)
+		}, []string{"streamer.online@1", "live.started@2", "live.ended@3", "streamer.offline@4", "streamer.online@5", "live.started@6", "live.reconnecting@7"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
