@@ -60,6 +60,14 @@ func TestEnded(t *testing.T) {
 			bob.told(130, "e", 3, "live.reconnecting b 2 connection_lost", until(165)).told(165.5, "e", 4, "live.ended b 3 connection_lost")
 			gone(bob, 167)
 		}, nil},
+		{"her socket was reset, and she noticed that late", func(s *story) {
+			c, bob := alice(s, window(3*time.Second))
+			c.close(102, EndLost)
+			s.fault(Clients, "n1", 100, 105)
+			s.connect("alice", "n2", 104).snapshot(104.5, "e", 5, "online").did(104.5, ActLost, "b").close(110, EndDropped)
+			bob.told(100, "e", 3, "live.reconnecting b 2 connection_lost", until(103)).told(103.5, "e", 4, "live.ended b 3 connection_lost")
+			gone(bob, 108)
+		}, nil},
 		{"she was back in time", func(s *story) {
 			c, bob := alice(s)
 			c.close(100, EndDropped)

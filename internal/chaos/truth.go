@@ -48,7 +48,7 @@ func (n *Notes) truth() *truth {
 			}
 		}
 		for _, c := range a.Conns {
-			t.holds = append(t.holds, holdsOf(a, c, n.Ended)...)
+			t.holds = append(t.holds, holdsOf(a, c, n.lasted(c))...)
 		}
 	}
 	for _, h := range t.holds {
@@ -74,12 +74,26 @@ type mark struct {
 	ours      bool
 }
 
-// holdsOf follows one connection of a streamer.
-func holdsOf(a *Actor, c *Conn, ended Instant) (holds []hold) {
-	closed := min(c.closed(), ended)
-	if len(c.Heard) > 1 { // a frozen app: any other would have left, and what it hears later had been under way
-		closed = min(closed, c.Heard[0].To+hearing)
+// lasted returns until when a connection was one.
+func (n *Notes) lasted(c *Conn) Instant {
+	lasted := min(c.closed(), n.Ended)
+	for k := 1; k < len(c.Heard); k++ {
+		// A frozen app: any other would have left, and what it hears later had been under way.
+		if silent := c.Heard[k-1].To + hearing; c.Heard[k].From > silent+soon {
+			lasted = min(lasted, silent)
+			break
+		}
 	}
+	for _, f := range n.Faults { // which may be noticed late, on a busy machine
+		if c.End == EndLost && (f.Kind == Kill || f.Kind == Clients) && f.Node == c.Node && f.From >= c.Opened && f.From < lasted {
+			lasted = f.From
+		}
+	}
+	return lasted
+}
+
+// holdsOf follows one connection of a streamer, which lasted until then.
+func holdsOf(a *Actor, c *Conn, closed Instant) (holds []hold) {
 	var current *hold
 	stop := func(at Instant, ours bool) {
 		if current != nil {
