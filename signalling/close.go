@@ -38,7 +38,7 @@ var (
 	causeProtocol     = cause{code: 4400, reason: "protocol error", release: presence.ReasonConnectionLost, comeBack: stayAway}
 	causeUnauthorized = cause{code: 4401, reason: "unauthorized", release: presence.ReasonConnectionLost, comeBack: comeBackNewToken}
 	causeNoHello      = cause{code: 4404, reason: "no hello in time", release: presence.ReasonConnectionLost, comeBack: comeBackAtOnce}
-	causeSilent       = cause{code: 4408, reason: "heartbeat missed", release: presence.ReasonConnectionLost, comeBack: comeBackAtOnce, unread: true}
+	causeSilent       = cause{code: 4408, reason: "heartbeat missed", release: presence.ReasonSilence, comeBack: comeBackAtOnce, unread: true}
 	causeNoPong       = cause{code: causeSilent.code, reason: "heartbeat missed: no answer to a ping", release: presence.ReasonSilence, comeBack: causeSilent.comeBack, unread: true}
 	causeReplaced     = cause{code: 4409, reason: "replaced by a newer connection", release: presence.ReasonConnectionLost, comeBack: stayAway}
 	causeLost         = cause{code: websocket.StatusServiceRestart, reason: "service restart: you were taken for gone", release: presence.ReasonConnectionLost, comeBack: comeBackAtOnce}
