@@ -147,17 +147,36 @@ func (h *Hub) Join(ctx context.Context, s Session, j Join) error {
 		h.release(r)
 		return ErrRole
 	}
-	if m == nil {
-		if m, err = h.newMember(ctx, s, j, r); err != nil {
-			h.release(r)
-			return err
-		}
+	if err = h.reach(ctx, r, j.Since); err == nil && m == nil {
+		m, err = h.newMember(ctx, s, j, r)
+	}
+	if err != nil {
+		h.release(r)
+		return err
 	}
 	if !r.enrol(m, j, h.Stale()) {
 		h.release(r) // a member already has its reference
 	}
 	h.recount(j.Room)
 	return nil
+}
+
+// catchUpTimeout bounds how long a join waits for what another node has told already.
+const catchUpTimeout = 2 * time.Second
+
+// reach sees to it that this node knows what the client was told elsewhere:
+// else it would be told an older state, and the same events again.
+// presence.ErrUnavailable if that can't be had now.
+func (h *Hub) reach(ctx context.Context, r *room, since *Position) error {
+	if since == nil || since.Epoch == "" || r.knows(*since) {
+		return nil
+	}
+	if h.Stale() {
+		return fmt.Errorf("%w: this node can't reach redis, and is behind what you were told of room %q", presence.ErrUnavailable, r.name)
+	}
+	ctx, cancel := context.WithTimeout(ctx, catchUpTimeout)
+	defer cancel()
+	return h.cfg.Relay.CatchUp(ctx, r.name, r) // if it is still unknown then, nobody was told of it
 }
 
 func (h *Hub) newMember(ctx context.Context, s Session, j Join, r *room) (*member, error) {

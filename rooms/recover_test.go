@@ -1,6 +1,7 @@
 package rooms
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -170,4 +171,38 @@ func TestRecoveredEventsAreACopy(t *testing.T) {
 	if len(j.Events) != 1 || j.Events[0].Offset != 2 {
 		t.Errorf("the replayed events became %+v", j.Events)
 	}
+}
+
+// A node that was cut off from Redis is behind what a viewer was told by another one. It told them an older state, and
+// once it was whole again, the same events a second time.
+func TestJoinOfANodeThatIsBehind(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := open(t)
+		stale := false
+		h.hub.cfg.Stale = func() bool { return stale }
+		b := h.viewer(bob, "n1-b")
+		at := h.say("one")
+		b.news()
+		ahead, foreign := Position{at.Epoch, at.Offset + 1}, Position{"another", 1}
+		for _, since := range []Position{ahead, foreign} {
+			stale = true
+			c := h.connect(carol, "n1-c"+since.Epoch)
+			if err := c.ask(Join{Since: &since}); !errors.Is(err, presence.ErrUnavailable) {
+				t.Errorf("since %+v: %v, want ErrUnavailable", since, err)
+			}
+			if n := h.hub.Viewers(studio); n != 1 {
+				t.Errorf("%d view, want bob alone", n)
+			}
+			stale = false
+			if j := c.join(Join{Since: &since}); j.Recovered || j.Position != at {
+				t.Errorf("since %+v, with Redis there, it joined at %+v, recovered %t", since, j.Position, j.Recovered)
+			}
+			c.leave(presence.ReasonLeft)
+		}
+		stale = true
+		if j := h.connect(carol, "n1-c3").join(Join{Since: &at}); !j.Recovered || !j.Stale {
+			t.Errorf("with what the node knows, it joined as %+v", j)
+		}
+		h.connect(carol, "n1-c4").join(Join{}) // who knows nothing is told what there is
+	})
 }

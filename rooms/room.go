@@ -92,6 +92,13 @@ func (r *room) remove(connection string) *member {
 	return m
 }
 
+// knows reports whether a position is of what was delivered here.
+func (r *room) knows(p Position) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return p.Epoch == r.log.epoch && p.Offset <= r.log.offset
+}
+
 func (r *room) member(connection string) *member {
 	r.mu.Lock()
 	defer r.mu.Unlock()
