@@ -1,17 +1,31 @@
 package presence
 
-import "sync"
+import (
+	"sync"
+	"time"
+)
 
 // holdings are the leases that a node's connections hold, as the node last knew them: what it puts back if the store
 // loses them.
 type holdings struct {
-	mu    sync.Mutex
-	rooms map[string]Lease
-	ended map[string]string // room → the holder's last broadcast that ended
+	mu      sync.Mutex
+	rooms   map[string]Lease
+	ended   map[string]endedHere // room → the last broadcast that ended by what was done here
+	leaving map[string]Fence     // room → a lease that is being given up, and may be there yet
 }
 
+// endedHere is a broadcast that ended, and when.
+type endedHere struct {
+	broadcast string
+	at        time.Time
+}
+
+// endedKept is how long it is remembered that a broadcast ended whose lease is not held here any more: by then every node
+// has read that from the log.
+const endedKept = time.Minute
+
 func newHoldings() *holdings {
-	return &holdings{rooms: make(map[string]Lease), ended: make(map[string]string)}
+	return &holdings{rooms: make(map[string]Lease), ended: make(map[string]endedHere), leaving: make(map[string]Fence)}
 }
 
 // note keeps what the store said of a lease that a connection of this node claimed or wrote to. Answers may come late:
@@ -26,19 +40,42 @@ func (h *holdings) note(l Lease) {
 	case known && was.Broadcast != nil && l.Broadcast != nil && was.Broadcast.ID == l.Broadcast.ID && was.Broadcast.Version > l.Broadcast.Version:
 		return
 	case known && was.Broadcast != nil && (l.Broadcast == nil || l.Broadcast.ID != was.Broadcast.ID):
-		h.ended[l.Room] = was.Broadcast.ID
+		h.ended[l.Room] = endedHere{was.Broadcast.ID, time.Now()}
 	}
 	h.rooms[l.Room] = l
 }
 
-// drop forgets a lease that is being given up. Another fence's is left alone.
-func (h *holdings) drop(hold Hold) {
+// drop forgets a lease that is being given up, and returns it. Another fence's is left alone. gaveUp must follow once it
+// is known that it is not there any more.
+func (h *holdings) drop(hold Hold) Lease {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.rooms[hold.Room].Fence == hold.Fence {
-		delete(h.rooms, hold.Room)
-		delete(h.ended, hold.Room)
+	h.leaving[hold.Room] = hold.Fence
+	l, ok := h.rooms[hold.Room]
+	if !ok || l.Fence != hold.Fence {
+		return Lease{}
 	}
+	delete(h.rooms, hold.Room)
+	return l
+}
+
+// gaveUp notes that a lease was given up, or is somebody else's; with ended, that its broadcast is over.
+func (h *holdings) gaveUp(hold Hold, ended *Broadcast) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.leaving[hold.Room] == hold.Fence {
+		delete(h.leaving, hold.Room)
+	}
+	if ended != nil {
+		h.ended[hold.Room] = endedHere{ended.ID, time.Now()}
+	}
+}
+
+// isLeaving reports whether a lease is being given up.
+func (h *holdings) isLeaving(hold Hold) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return hold.Fence != 0 && h.leaving[hold.Room] == hold.Fence
 }
 
 // dropConnection forgets a lease that this connection holds.
@@ -47,7 +84,6 @@ func (h *holdings) dropConnection(room, connection string) {
 	defer h.mu.Unlock()
 	if l, ok := h.rooms[room]; ok && l.Connection == connection {
 		delete(h.rooms, room)
-		delete(h.ended, room)
 	}
 }
 
@@ -69,17 +105,20 @@ func (h *holdings) get(room string) (Lease, bool) {
 	return l, ok
 }
 
-// of returns the leases in a partition, and the broadcasts that their holders ended last.
+// of returns the leases in a partition, and the broadcasts that ended last by what was done here.
 func (h *holdings) of(partition int) (leases []Lease, ended []Ended) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for room, l := range h.rooms {
-		if PartitionOf(room) != partition {
-			continue
+		if PartitionOf(room) == partition {
+			leases = append(leases, l)
 		}
-		leases = append(leases, l)
-		if id := h.ended[room]; id != "" {
-			ended = append(ended, Ended{room, id})
+	}
+	for room, e := range h.ended {
+		if _, held := h.rooms[room]; !held && time.Since(e.at) > endedKept {
+			delete(h.ended, room)
+		} else if PartitionOf(room) == partition {
+			ended = append(ended, Ended{room, e.broadcast})
 		}
 	}
 	return leases, ended

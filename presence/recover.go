@@ -226,7 +226,9 @@ func (r *Redis) settle(l Lease, result []redisconn.Reply) error {
 		return err
 	}
 	r.cfg.Logger.Info("presence: a lease that this node held is not its own any more", "room", l.Room, "outcome", outcome)
-	r.held.drop(Hold{l.Room, l.Fence})
+	hold := Hold{l.Room, l.Fence}
+	r.held.drop(hold)
+	r.held.gaveUp(hold, nil)
 	r.lost(l, outcome == "fenced")
 	return nil
 }
@@ -401,11 +403,11 @@ func (r *Redis) giveUp(ctx context.Context, room, life string) error {
 		defer part.asserting.Unlock()
 		l, err := r.Get(ctx, room)
 		_, held := r.held.get(room)
-		if err != nil || held || l.Life != life {
+		if err != nil || held || l.Life != life || r.held.isLeaving(Hold{room, l.Fence}) {
 			return "ok", err
 		}
 		r.cfg.Logger.Warn("presence: a lease was tied to this node that it does not hold; it is given up", "room", room)
-		call := r.callUnder(epoch, partition, unclaimArgs(Claim{Room: room, Connection: l.Connection, Node: l.Node})...)
+		call := r.callUnder(epoch, partition, unclaimArgs(Claim{Room: room, Connection: l.Connection, Node: l.Node}, false)...)
 		reply, err := r.cfg.Conn.Run(ctx, unclaimScript, call.Keys, call.Args...)
 		if err != nil {
 			return "", unavailable(err)

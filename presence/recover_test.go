@@ -505,7 +505,7 @@ func TestAudit(t *testing.T) {
 	n1 := f.nodes["n1"]
 	a := n1.joins(t, "alice", alice, "a1")
 	a.start(time.Hour)
-	n1.held.drop(a.hold) // as if the claim's answer had been lost
+	n1.held.dropConnection("alice", "a1") // as if the claim's answer had been lost
 	b := n1.joins(t, "bob", bob, "b1")
 	key := n1.parts[PartitionOf("bob")].base
 	if err := f.conn.Client().SRem(t.Context(), key+"of:n1~1", "bob").Err(); err != nil {
@@ -557,7 +557,8 @@ func TestLeaseGoesBackToWhoIsThere(t *testing.T) {
 	b := n1.joins(t, "bob", bob, "b1")
 	b.start(time.Hour)
 	n2.joins(t, "alice", alice, "a2")
-	n3.held.drop(n3.joins(t, "bob", bob, "b2").hold) // as if the claim's answer had been lost
+	n3.joins(t, "bob", bob, "b2")
+	n3.held.dropConnection("bob", "b2") // as if the claim's answer had been lost
 	f.declareDead("n2", n3)
 	n1.sweepAll(t)
 	n3.sweepAll(t)
@@ -655,4 +656,60 @@ func TestOldDumpNamesNobodyWhoIsGone(t *testing.T) {
 	if l := f.get(n1, "alice"); l.State != StateReconnecting {
 		t.Errorf("alice: %+v", l)
 	}
+}
+
+// A streamer leaves, Redis loses everything before any node has read that from the log, and they come back at once: over
+// the same connection. What they had left must not be raised, by whoever puts back what is known.
+func TestLeftBroadcastIsNotRaised(t *testing.T) {
+	f := openFleet(t, "n1", "n2")
+	n1, n2 := f.nodes["n1"], f.nodes["n2"]
+	a := n1.joins(t, "alice", alice, "a1")
+	left := a.start(time.Minute)
+	stale := make(map[*member]Knowledge)
+	for _, m := range f.nodes {
+		m.knows(t, "alice", StateLive)
+		stale[m] = m.directory.Knowledge(PartitionOf("alice"))
+		m.OnRecovery(func(int) Knowledge { return stale[m] }, func(int) {}, m.note) // as if it had not read on
+	}
+	if err := n1.Release(t.Context(), a.hold, ReasonLeft); err != nil {
+		t.Fatal(err)
+	}
+	f.flush()
+	a = n1.joins(t, "alice", alice, "a1")
+	if l := f.get(n1, "alice"); l.State != StateOnline {
+		t.Errorf("back, alice is %+v", l)
+	}
+	if b := a.start(time.Minute); b.ID == left.ID {
+		t.Error("she goes live with the broadcast that she had left")
+	}
+	n2.sweepAll(t)
+	if l := f.get(n1, "alice"); l.State != StateLive || l.Broadcast.ID == left.ID {
+		t.Errorf("once the other node has said what it knows: %+v", l)
+	}
+}
+
+// A lease that is being given up may be there yet, as long as the store does not answer. Whoever looks whether all that
+// is there is held leaves that to who gives it up, and their connection may claim again.
+func TestAuditLeavesAloneWhoIsLeaving(t *testing.T) {
+	f := openFleet(t, "n1")
+	n1 := f.nodes["n1"]
+	a := n1.joins(t, "alice", alice, "a1")
+	a.start(time.Hour)
+	n1.held.drop(a.hold)
+	audit := func() {
+		t.Helper()
+		if err := n1.audit(t.Context(), PartitionOf("alice")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	audit()
+	if l := f.get(n1, "alice"); l.State != StateLive {
+		t.Errorf("she is leaving, and is %+v", l)
+	}
+	n1.held.gaveUp(a.hold, nil)
+	audit()
+	if l := f.get(n1, "alice"); l.State != StateReconnecting {
+		t.Errorf("nobody holds it, and she is %+v", l)
+	}
+	n1.joins(t, "alice", alice, "a1")
 }

@@ -294,13 +294,14 @@ func (r *Redis) Claim(ctx context.Context, c Claim) (claimed Claimed, err error)
 // Unclaim implements Leases.
 func (r *Redis) Unclaim(ctx context.Context, c Claim) error {
 	r.held.dropConnection(c.Room, c.Connection)
-	_, err := r.run(ctx, unclaimScript, PartitionOf(c.Room), unclaimArgs(c)...)
+	_, err := r.run(ctx, unclaimScript, PartitionOf(c.Room), unclaimArgs(c, true)...)
 	return err
 }
 
-func unclaimArgs(c Claim) []any {
+// unclaimArgs are those of unclaim.lua. gone: the connection is, and claims nothing any more.
+func unclaimArgs(c Claim, gone bool) []any {
 	window, least := ReasonConnectionLost.windows()
-	return []any{c.Room, c.Connection, c.Node, string(ReasonConnectionLost), window.Milliseconds(), least.Milliseconds()}
+	return []any{c.Room, c.Connection, c.Node, string(ReasonConnectionLost), window.Milliseconds(), least.Milliseconds(), flag(gone)}
 }
 
 // Start implements Leases.
@@ -351,8 +352,14 @@ func (r *Redis) End(ctx context.Context, h Hold, why Reason) (Lease, error) {
 
 // Release implements Leases.
 func (r *Redis) Release(ctx context.Context, h Hold, why Reason) error {
-	r.held.drop(h)
+	was := r.held.drop(h)
 	_, err := r.run(ctx, releaseScript, PartitionOf(h.Room), releaseArgs(h, why)...)
+	switch {
+	case err == nil && !why.opensWindow():
+		r.held.gaveUp(h, was.Broadcast)
+	case err == nil || errors.Is(err, ErrFenced):
+		r.held.gaveUp(h, nil)
+	}
 	return err
 }
 

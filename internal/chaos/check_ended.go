@@ -67,7 +67,10 @@ func checkLost(n *Notes) (found []Violation) {
 			}
 			by, why := act.Sent, ""
 			if e, told := ends[act.Broadcast]; told {
-				by, why = min(by, e.Made), e.Reason
+				why = e.Reason
+				if e.Made <= act.Acked {
+					by = e.Made // also after the streamer had asked for what told them
+				}
 			}
 			last, alive := t.lastAlive(act.Broadcast, by)
 			if last == nil {
