@@ -22,6 +22,7 @@ const module = "github.com/tallylight/tallylight"
 var arrows = map[string][]string{
 	"":                    nil, // only this test
 	"cmd/tallylight":      {"signalling", "web", "rooms", "presence", "auth", "migrations", "internal/redisconn"},
+	"cmd/bare":            {"internal/bare"},
 	"signalling":          {"rooms", "presence", "auth", "internal/wire"},
 	"web":                 {"rooms", "presence", "auth"}, // never signalling: cmd hands it the handler of /v1/ws
 	"rooms":               {"presence", "auth", "internal/redisconn", "internal/wire"},
@@ -29,6 +30,7 @@ var arrows = map[string][]string{
 	"auth":                nil,
 	"migrations":          nil,
 	"deploy":              nil,                             // only tests of what is deployed: the images, nginx.conf
+	"internal/bare":       nil,                             // the least that the bench can be run against
 	"internal/chaos":      {"auth", "internal/testserver"}, // the fault checker: it starts the program, and knows it by its protocol alone
 	"internal/redisconn":  nil,                             // how Redis is spoken to; what is kept there is the business of presence and rooms
 	"internal/testserver": nil,
@@ -36,7 +38,7 @@ var arrows = map[string][]string{
 }
 
 // testArrows is what tests may import beyond that.
-var testArrows = []string{"migrations", "internal/testserver"}
+var testArrows = []string{"migrations", "internal/testserver", "internal/bare"}
 
 func folder(importPath string) string {
 	return strings.TrimPrefix(strings.TrimPrefix(importPath, module), "/")
