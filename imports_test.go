@@ -31,6 +31,7 @@ var arrows = map[string][]string{
 	"migrations":          nil,
 	"deploy":              nil,                             // only tests of what is deployed: the images, nginx.conf
 	"internal/bare":       nil,                             // the least that the bench can be run against
+	"internal/bench":      {"auth"},                        // it mints tokens, and knows the program by its protocol alone
 	"internal/chaos":      {"auth", "internal/testserver"}, // the fault checker: it starts the program, and knows it by its protocol alone
 	"internal/redisconn":  nil,                             // how Redis is spoken to; what is kept there is the business of presence and rooms
 	"internal/testserver": nil,

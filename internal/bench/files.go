@@ -1,0 +1,15 @@
+package bench
+
+import "fmt"
+
+// spareFiles is what a process has open beside its connections, and what it opens for a moment.
+const spareFiles = 64
+
+// filesFor says what to do if so many connections can't be open with a limit of open files.
+func filesFor(connections int, limit uint64) error {
+	if need := uint64(connections) + spareFiles; need > limit {
+		return fmt.Errorf("--viewers: %d connections need %d open files, and this process may have %d at most; lower --viewers, or raise the limit with \"ulimit -Hn %d\" as root, "+
+			"or run several at a time", connections, need, limit, need)
+	}
+	return nil
+}

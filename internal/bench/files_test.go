@@ -1,0 +1,21 @@
+package bench
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestFilesFor(t *testing.T) {
+	if err := filesFor(1000-spareFiles, 1000); err != nil {
+		t.Errorf("just enough: %v", err)
+	}
+	err := filesFor(1001-spareFiles, 1000)
+	if err == nil {
+		t.Fatal("one too many is taken")
+	}
+	for _, want := range []string{"--viewers", "ulimit", "1001", "1000"} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("%q does not name %s", err, want)
+		}
+	}
+}
