@@ -28,6 +28,7 @@ type cli struct {
 	Serve serveCmd `cmd:"" help:"Run a node."`
 	Token tokenCmd `cmd:"" help:"Mint or check a token."`
 	Live  liveCmd  `cmd:"" help:"Show who is live."`
+	Bench benchCmd `cmd:"" help:"Put nodes under load, and measure what it costs and whether all that was published arrives."`
 }
 
 func main() {
