@@ -27,6 +27,7 @@ type node struct {
 	join func(n int64, right string) []string
 
 	connections atomic.Int64
+	sinces      sync.Map // positions that joins named, by connection
 	mu          sync.Mutex
 	offset      int64
 	members     map[*websocket.Conn]int64
@@ -57,9 +58,13 @@ func (f *node) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		var m struct {
 			Type, ID, Room string
 			Data           json.RawMessage
+			Since          position
 		}
 		if err := json.Unmarshal(frame, &m); err != nil {
 			f.t.Errorf("the bench sends %s: %v", frame, err)
+		}
+		if m.Type == "join" {
+			f.sinces.Store(n, m.Since)
 		}
 		f.handle(conn, n, m.Type, m.ID, m.Room, string(m.Data))
 	}
@@ -284,18 +289,43 @@ func TestReconnectHoldsRecoveryAgainstPositions(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			report := against(t, &node{join: func(n int64, right string) []string {
+			node := &node{join: func(n int64, right string) []string {
 				if n <= 3 {
 					return []string{right}
 				}
 				return []string{strings.TrimSuffix(right, "}") + `,"recovered":true,"events":[` + strings.Join(tt.events, ",") + `]}`}
-			}}, func(c *Config) { c.Reconnect = true })
+			}}
+			report := against(t, node, func(c *Config) { c.Reconnect = true })
 			if got := (wrong{report.Lost, report.Repeated, report.Strayed}); got != tt.wrong {
 				t.Errorf("got %+v, want %+v", got, tt.wrong)
 			}
 			if r := report.Reconnect; r.Back != 2 || r.Recovered != 2 {
 				t.Errorf("got %+v", r)
 			}
+			for n, want := range map[int64]position{2: {}, 3: {}, 4: at("e", 10), 5: at("e", 10)} {
+				if got, _ := node.sinces.Load(n); got != want {
+					t.Errorf("connection %d joined since %v, want %v", n, got, want)
+				}
+			}
 		})
+	}
+}
+
+// What an old connection had still in its buffer when it was dropped comes again over the new one, as it was not counted.
+func TestOldConnectionsAreNotFollowed(t *testing.T) {
+	r := &run{cfg: config(nil)}
+	r.cast()
+	c := r.viewers[0]
+	old, current := &conn{c: c}, &conn{c: c}
+	c.conn, c.track.at = current, at("e", 5)
+	six := event{room: []byte(c.room.name), epoch: []byte("e"), offset: 6, sent: 1}
+	old.socket, current.socket = &socket{readAt: 2}, &socket{readAt: 2}
+	old.event(six)
+	if c.track.at != at("e", 5) || r.tally.deliveries() != 0 {
+		t.Errorf("an old connection moved the position to %v, %d deliveries", c.track.at, r.tally.deliveries())
+	}
+	current.event(six)
+	if c.track.at != at("e", 6) || r.tally.deliveries() != 1 || c.shard.repeated.Load() != 0 {
+		t.Errorf("the current one: at %v, %d deliveries", c.track.at, r.tally.deliveries())
 	}
 }
