@@ -9,7 +9,9 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
+	"sync"
 	"testing"
 	"testing/iotest"
 
@@ -219,4 +221,90 @@ func (l *loop) Read(p []byte) (int, error) {
 	n := copy(p, l.data[l.at:])
 	l.at = (l.at + n) % len(l.data)
 	return n, nil
+}
+
+// BenchmarkDelivery is one event to each of 250 connections: the server's write and the client's read together. The time
+// is for all of them; the CPU's is for one.
+func BenchmarkDelivery(b *testing.B) {
+	for name, read := range map[string]func(conn net.Conn, got func()){
+		"ours": func(conn net.Conn, got func()) {
+			s := newSocket(conn, nil)
+			for {
+				if _, err := s.next(); err != nil {
+					return
+				}
+				got()
+			}
+		},
+		"library": func(conn net.Conn, got func()) {
+			client := &http.Client{Transport: upgraded{conn}}
+			ws, _, err := websocket.Dial(context.Background(), "ws://example.com", &websocket.DialOptions{HTTPClient: client})
+			if err != nil {
+				b.Error(err)
+				return
+			}
+			buf := make([]byte, smallBuffer)
+			for {
+				_, message, err := ws.Reader(context.Background())
+				for err == nil {
+					_, err = message.Read(buf)
+				}
+				if err != io.EOF {
+					return
+				}
+				got()
+			}
+		},
+	} {
+		b.Run(name, func(b *testing.B) { benchmarkDelivery(b, read) })
+	}
+}
+
+// upgraded answers a handshake without a server, over a connection that is there already.
+type upgraded struct{ conn net.Conn }
+
+func (u upgraded) RoundTrip(r *http.Request) (*http.Response, error) {
+	return &http.Response{StatusCode: http.StatusSwitchingProtocols, Body: u.conn.(io.ReadWriteCloser), Header: http.Header{
+		"Connection": {"Upgrade"}, "Upgrade": {"websocket"}, "Sec-Websocket-Accept": {acceptOf(r.Header.Get("Sec-WebSocket-Key"))},
+	}}, nil
+}
+
+func benchmarkDelivery(b *testing.B, read func(conn net.Conn, got func())) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer l.Close()
+	const connections = 250
+	var servers [connections]net.Conn
+	var all, readers sync.WaitGroup
+	for i := range servers {
+		conn, err := net.Dial("tcp", l.Addr().String())
+		if err != nil {
+			b.Fatal(err)
+		}
+		if servers[i], err = l.Accept(); err != nil {
+			b.Fatal(err)
+		}
+		readers.Go(func() { read(conn, all.Done) })
+	}
+	frame := frameOf(0x80|opText, make([]byte, 300))
+	before, rounds := takeSample(nil), 0
+	for b.Loop() {
+		all.Add(connections)
+		for _, server := range servers {
+			if _, err := server.Write(frame); err != nil {
+				b.Fatal(err)
+			}
+		}
+		all.Wait()
+		rounds++
+	}
+	if used, ok := takeSample(nil).cpuSince(before, os.Getpid()); ok {
+		b.ReportMetric(float64(used.Microseconds())/float64(rounds*connections), "µs-cpu/delivery")
+	}
+	for _, server := range servers {
+		_ = server.Close()
+	}
+	readers.Wait()
 }
