@@ -25,22 +25,22 @@ func TestCheck(t *testing.T) {
 		t.Errorf("a good one: %v", err)
 	}
 	for flag, change := range map[string]func(*Config){
-		"--url":           func(c *Config) { c.URLs = nil },
-		"--url:":          func(c *Config) { c.URLs = []string{"localhost"} },
-		"--rooms":         func(c *Config) { c.Rooms = 0 },
-		"--streamers":     func(c *Config) { c.Streamers = -1 },
-		"--viewers":       func(c *Config) { c.Viewers = -1 },
-		"--viewers:":      func(c *Config) { c.Viewers, c.Streamers, c.Rate = 0, 0, 0 },
-		"--reconnect":     func(c *Config) { c.Viewers, c.Reconnect = 0, true },
-		"--connect-rate":  func(c *Config) { c.ConnectRate = -1 },
-		"--rate":          func(c *Config) { c.Rate = math.NaN() },
-		"--settle":        func(c *Config) { c.Settle = -1 },
-		"--size":          func(c *Config) { c.Size = MinSize - 1 },
-		"--source \"x\"":  func(c *Config) { c.Sources = []string{"x"} },
-		"--source 192.0":  func(c *Config) { c.Sources = []string{"192.0.2.1"} }, // TEST-NET-1: nobody's
-		"--jwt-secret":    func(c *Config) { c.Secret = "short" },
-		"--pid 214748364": func(c *Config) { c.Pids = []int{math.MaxInt32} },
-		"ulimit":          func(c *Config) { c.Viewers = math.MaxInt32 },
+		"--url":          func(c *Config) { c.URLs = nil },
+		"--url:":         func(c *Config) { c.URLs = []string{"localhost"} },
+		"--rooms":        func(c *Config) { c.Rooms = 0 },
+		"--streamers":    func(c *Config) { c.Streamers = -1 },
+		"--viewers":      func(c *Config) { c.Viewers = -1 },
+		"--viewers:":     func(c *Config) { c.Viewers, c.Streamers, c.Rate = 0, 0, 0 },
+		"--reconnect":    func(c *Config) { c.Viewers, c.Reconnect = 0, true },
+		"--connect-rate": func(c *Config) { c.ConnectRate = -1 },
+		"--rate":         func(c *Config) { c.Rate = math.NaN() },
+		"--settle":       func(c *Config) { c.Settle = -1 },
+		"--size":         func(c *Config) { c.Size = MinSize - 1 },
+		"--source \"x\"": func(c *Config) { c.Sources = []string{"x"} },
+		"--source 192.0": func(c *Config) { c.Sources = []string{"192.0.2.1"} }, // TEST-NET-1: nobody's
+		"--jwt-secret":   func(c *Config) { c.Secret = "short" },
+		"--pid":          func(c *Config) { c.Pids = []int{math.MaxInt32} },
+		"ulimit":         func(c *Config) { c.Viewers = math.MaxInt32 },
 	} {
 		if err := config(change).Check(); err == nil || !strings.Contains(err.Error(), flag) {
 			t.Errorf("got %v, want what names %s", err, flag)

@@ -39,7 +39,10 @@ func TestParseStatus(t *testing.T) {
 
 func TestSamples(t *testing.T) {
 	if runtime.GOOS != "linux" {
-		t.Skip("there is no /proc")
+		if _, err := readProcess(os.Getpid()); err == nil || !strings.Contains(err.Error(), "Linux only") {
+			t.Errorf("without /proc: %v", err)
+		}
+		return
 	}
 	const nobody = math.MaxInt32 // above pid_max
 	if _, err := readProcess(nobody); err == nil || !strings.Contains(err.Error(), "no such process") {
