@@ -16,6 +16,7 @@ package bench
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 )
@@ -54,6 +55,7 @@ func Run(ctx context.Context, cfg Config) (Report, error) {
 	if report.Interrupted = ctx.Err() != nil; report.Interrupted {
 		err = nil
 	}
+	r.lookAround()
 	r.finish(&report)
 	r.close()
 	stop()
@@ -102,6 +104,24 @@ func (r *run) present() (n int64) {
 func (r *run) everybody() []*client {
 	all := make([]*client, 0, len(r.stage)+len(r.viewers))
 	return append(append(all, r.stage...), r.viewers...)
+}
+
+// lookLimit is how long looking around may take.
+const lookLimit = time.Second
+
+// lookAround sees to it that connections that have ended are known to have.
+func (r *run) lookAround() {
+	var all []*conn
+	for _, c := range r.everybody() {
+		if k := c.joined(); k != nil {
+			k.look()
+			all = append(all, k)
+		}
+	}
+	looking := func(k *conn) bool { return k.looking.Load() }
+	for begin := time.Now(); slices.ContainsFunc(all, looking) && time.Since(begin) < lookLimit; {
+		time.Sleep(time.Millisecond)
+	}
 }
 
 // close ends all connections in order, or at once when that takes too long, and waits for the readers.

@@ -52,15 +52,9 @@ func (k *conn) until(done *bool) error {
 
 // read takes what comes until the connection ends.
 func (k *conn) read() {
-	for {
-		frame, err := k.next()
-		if err != nil {
-			k.drop()
-			k.c.ended(k, err)
-			return
-		}
-		k.take(frame)
-	}
+	err := k.each(k.take)
+	k.drop()
+	k.c.ended(k, err)
 }
 
 var newline = []byte{'\n'}

@@ -227,15 +227,8 @@ func (l *loop) Read(p []byte) (int, error) {
 // is for all of them; the CPU's is for one.
 func BenchmarkDelivery(b *testing.B) {
 	for name, read := range map[string]func(conn net.Conn, got func()){
-		"ours": func(conn net.Conn, got func()) {
-			s := newSocket(conn, nil)
-			for {
-				if _, err := s.next(); err != nil {
-					return
-				}
-				got()
-			}
-		},
+		"each": func(conn net.Conn, got func()) { _ = newSocket(conn, nil).each(func([]byte) { got() }) },
+		"next": func(conn net.Conn, got func()) { _ = newSocket(conn, nil).pull(func([]byte) { got() }) },
 		"library": func(conn net.Conn, got func()) {
 			client := &http.Client{Transport: upgraded{conn}}
 			ws, _, err := websocket.Dial(context.Background(), "ws://example.com", &websocket.DialOptions{HTTPClient: client})
