@@ -203,7 +203,9 @@ func (c *client) listen(now int64) {
 	}
 	if k := c.joined(); k != nil {
 		c.beatSent.Store(0)
-		c.run.tally.errors.add("heartbeat not answered")
+		if !k.ours.Swap(true) {
+			c.run.tally.closes.add("heartbeat not answered")
+		}
 		k.drop()
 	}
 }

@@ -56,8 +56,8 @@ func TestPulse(t *testing.T) {
 				t.Errorf("client %d beat %d times in three intervals", i, n)
 			}
 		}
-		if got := r.tally.errors.all()["heartbeat not answered"]; got != 1 || all[deaf].joined() != nil {
-			t.Errorf("%d were dropped, want the deaf one", got)
+		if got := r.tally.closes.all(); len(got) != 1 || got["heartbeat not answered"] != 1 || all[deaf].joined() != nil {
+			t.Errorf("closes are %v, want the deaf one", got)
 		}
 		cancel()
 		beating.Wait()
