@@ -23,7 +23,7 @@ type benchCmd struct {
 	Viewers   int `default:"100" help:"Viewers, spread evenly over the rooms."`
 	Rooms     int `default:"1" help:"Rooms; their names are new each time."`
 
-	ConnectRate float64       `default:"500" help:"Connections a second; 0: as fast as it goes, 64 at a time."`
+	ConnectRate float64       `default:"500" help:"Connections a second; 0: as fast as it goes, 64 at a time. That is also how to compare what connecting costs: at a slow rate waking up is most of it."`
 	Settle      time.Duration `default:"0s" help:"How long to wait once all have joined."`
 	Idle        time.Duration `default:"0s" help:"How long to measure what it costs that all are just there."`
 	Rate        float64       `default:"5" help:"Events a second to publish in each room. A node takes 50 messages a second from a connection: with more than 40, moderators come to help, one for each 40."`
