@@ -106,6 +106,7 @@ func TestLookFindsAnEnd(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = server.Close()
+	time.Sleep(50 * time.Millisecond) // for the runtime to hear of both before anybody waits; it is right without that, too
 	messages, ended := follow(s)
 	wait(t, "message", messages)
 	s.look()
