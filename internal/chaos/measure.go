@@ -274,12 +274,13 @@ func (m *measurer) completeOn(log *PollLog, from Instant) (Instant, bool) {
 	return 0, false
 }
 
-// written measures when, after a fault, a streamer's request was answered for the first time, by each node.
+// written measures when, after a fault, a streamer's request was answered for the first time, by each node: of those that
+// waited for it, or came a moment later. Where nobody asks nothing is answered.
 func (m *measurer) written(f Fault, what string) {
 	first := make(map[string]Instant)
 	for _, a := range m.n.Actors {
 		for _, act := range a.Acts {
-			if node := a.node(act.Conn); act.Tries > 0 && act.Acked > f.To && act.Refused == "" && (first[node] == 0 || act.Acked < first[node]) {
+			if node := a.node(act.Conn); act.Tries > 0 && act.Sent < f.To+second && act.Acked > f.To && act.Refused == "" && (first[node] == 0 || act.Acked < first[node]) {
 				first[node] = act.Acked
 			}
 		}
