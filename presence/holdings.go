@@ -71,6 +71,12 @@ func (h *holdings) gaveUp(hold Hold, ended *Broadcast) {
 	}
 }
 
+// forget is told that a lease is somebody else's, or nobody's, and is not to be given up.
+func (h *holdings) forget(hold Hold) {
+	h.drop(hold)
+	h.gaveUp(hold, nil)
+}
+
 // isLeaving reports whether a lease is being given up.
 func (h *holdings) isLeaving(hold Hold) bool {
 	h.mu.Lock()

@@ -51,3 +51,27 @@ func TestMemoryEndAll(t *testing.T) {
 		}
 	})
 }
+
+// A claim may be undone as long as it may be under way. Whoever was replaced before that is gone, and gets nothing back.
+func TestMemoryNothingGoesBackToWhoIsLongGone(t *testing.T) {
+	for name, c := range map[string]struct {
+		age  time.Duration
+		want State
+	}{
+		"within the time": {late - time.Second, StateLive},
+		"after it":        {late, StateReconnecting},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := NewMemory()
+				join(t, s, alice, "c1").start(time.Hour)
+				join(t, s, alice, "c2")
+				time.Sleep(c.age)
+				if err := s.Unclaim(t.Context(), Claim{Room: studio, User: alice, Connection: "c2", Node: "n1"}); err != nil {
+					t.Fatal(err)
+				}
+				wantState(t, s, c.want)
+			})
+		})
+	}
+}

@@ -226,9 +226,7 @@ func (r *Redis) settle(l Lease, result []redisconn.Reply) error {
 		return err
 	}
 	r.cfg.Logger.Info("presence: a lease that this node held is not its own any more", "room", l.Room, "outcome", outcome)
-	hold := Hold{l.Room, l.Fence}
-	r.held.drop(hold)
-	r.held.gaveUp(hold, nil)
+	r.held.forget(Hold{l.Room, l.Fence})
 	r.lost(l, outcome == "fenced")
 	return nil
 }

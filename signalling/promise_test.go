@@ -172,6 +172,37 @@ func TestPromiseFrozenApp(t *testing.T) {
 	})
 }
 
+// Whoever fell silent may not know it: a client notices a silent network after up to 25 s. So the window is that long at
+// least, whatever the broadcast named.
+func TestPromiseSilenceLeavesTimeToComeBack(t *testing.T) {
+	for name, fallSilent := range map[string]func(*actor){
+		"the network is gone": func(a *actor) { a.cable.Cut() },
+		"the app is frozen":   func(*actor) {}, // it answers pings, and says nothing
+	} {
+		t.Run(name, func(t *testing.T) {
+			onNode(t, nil, func(t *testing.T, n *node) {
+				alice, bob := n.connect("alice", func(c *ClientConfig) { c.Silent = true }), n.connect("bob")
+				bob.join(auth.RoleViewer)
+				alice.join(auth.RoleStreamer)
+				window := time.Second.Milliseconds()
+				if _, err := alice.Start(context.Background(), LiveStart{Room: "alice", WindowMS: &window}); err != nil {
+					t.Fatal(err)
+				}
+				fallSilent(alice)
+				told := bob.wait("live.reconnecting", 130*time.Second)
+				if d := told.Until.Time().Sub(told.when); d < 24*time.Second || d > 26*time.Second {
+					t.Errorf("the window ends after %s, want 25 s", d)
+				}
+				back := n.connect("alice")
+				time.Sleep(20 * time.Second)
+				if j := back.join(auth.RoleStreamer); j.Streamer.State != presence.StateLive {
+					t.Errorf("back within 25 s, alice joins to %+v", j.Streamer)
+				}
+			})
+		})
+	}
+}
+
 // A streamer whose heartbeats come, and a viewer whose pongs do, stay for ever.
 func TestPromiseNobodyIsCutForNothing(t *testing.T) {
 	for name, change := range map[string]func(*Config){

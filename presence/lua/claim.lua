@@ -1,5 +1,6 @@
 -- Claim: ARGV[4] room, [5] user id, [6] user as JSON, [7] connection, [8] node, [9] its life, [10] ms that the presence
--- key lasts. Returns conflict; dead if the life is over; fenced if the claim was undone before it came; or ok, the connection that was replaced, its node, and the lease.
+-- key lasts. Returns conflict; dead if the life is over; fenced if the claim was undone before it came; or ok, the
+-- connection that was replaced, its node, and the lease.
 local room, uid, user, connection, node, life, lasts = unpack(ARGV, 4, 10)
 
 if life == '' then life = nil end -- a node that no registry knows
