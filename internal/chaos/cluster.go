@@ -46,6 +46,7 @@ type node struct {
 	addr   string // its own
 	relay  *relay
 	wire   *toxiproxy.Proxy // to Redis
+	cuts   cuts             // of the wire
 	flags  []string
 	binary string
 	log    *os.File

@@ -81,11 +81,11 @@ func (r *run) steps(f Fault) []step {
 		n := c.node(f.Node)
 		return two(
 			func() error { return n.cutRedis(f.Silent) },
-			func() error { defer end(); return n.healRedis() })
+			func() error { defer end(); return n.healRedis(f.Silent) })
 	case RedisCut:
 		return two(
 			func() error { return c.each(func(n *node) error { return n.cutRedis(f.Silent) }) },
-			func() error { defer end(); return c.each((*node).healRedis) })
+			func() error { defer end(); return c.each(func(n *node) error { return n.healRedis(f.Silent) }) })
 	case Clients:
 		relay := c.node(f.Node).relay
 		return two(
@@ -152,10 +152,19 @@ func (r *run) roll(f Fault, end func()) {
 	}, end)
 }
 
+// cuts counts what keeps a node from Redis at a time: faults of one node and of all overlap, and the first that is
+// repaired must not repair the other.
+type cuts struct{ open, silent int }
+
 // cutRedis cuts the node off from Redis.
 func (n *node) cutRedis(silently bool) error {
 	if !silently {
-		n.wire.Stop()
+		if n.cuts.open++; n.cuts.open == 1 {
+			n.wire.Stop()
+		}
+		return nil
+	}
+	if n.cuts.silent++; n.cuts.silent > 1 {
 		return nil
 	}
 	for _, direction := range []string{"upstream", "downstream"} {
@@ -167,10 +176,15 @@ func (n *node) cutRedis(silently bool) error {
 	return nil
 }
 
-// healRedis undoes it. Connections on which bytes were lost meanwhile are closed by that.
-func (n *node) healRedis() error {
-	n.wire.Toxics.ResetToxics(context.Background())
-	if !n.wire.Enabled {
+// healRedis undoes one cutRedis. Connections on which bytes were lost meanwhile are closed by that.
+func (n *node) healRedis(silently bool) error {
+	if silently {
+		if n.cuts.silent--; n.cuts.silent == 0 {
+			n.wire.Toxics.ResetToxics(context.Background())
+		}
+		return nil
+	}
+	if n.cuts.open--; n.cuts.open == 0 {
 		return n.wire.Start()
 	}
 	return nil
