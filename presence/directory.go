@@ -3,6 +3,8 @@ package presence
 import (
 	"context"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 )
@@ -14,14 +16,15 @@ const StaleAfter = 10 * time.Second
 // time for the record's follower to ask for it.
 const endedFor = time.Minute
 
-// Entry is what the directory knows about one room that is not offline.
+// Entry is what the directory knows about one room that is not offline. It
+// does not change: what changes is put in its place.
 type Entry struct {
 	Room    string
 	View    View
 	Viewers int // connections with the role viewer, over all nodes
 	Peak    int // the most viewers since the broadcast began
 
-	lease Lease // which View is of, as far as the log tells
+	lease *Lease // which View is of, as far as the log tells
 }
 
 // Directory holds everyone who is online or live, in memory, so that asking
@@ -35,9 +38,10 @@ type Directory struct {
 	ready    chan struct{} // closed by Run when everything is loaded
 
 	mu      sync.Mutex
-	rooms   map[string]*Entry
-	byUser  map[string]map[string]*Entry // user → room → entry
-	seen    [Partitions]uint64           // the last transition that entries reflect
+	rooms   [Partitions]map[string]*Entry
+	byUser  map[string][]*Entry // user → what they hold, in no order
+	onAir   catalog
+	seen    [Partitions]uint64 // the last transition that entries reflect
 	loaded  [Partitions]bool
 	viewers map[string]int       // rooms that have any, offline ones too
 	counted map[string]struct{}  // rooms whose viewers changed since the last flush
@@ -58,13 +62,16 @@ func NewDirectory(log Log, logger *slog.Logger) *Directory {
 		log:     log,
 		logger:  logger,
 		ready:   make(chan struct{}),
-		rooms:   make(map[string]*Entry),
-		byUser:  make(map[string]map[string]*Entry),
+		byUser:  make(map[string][]*Entry),
+		onAir:   newCatalog(),
 		viewers: make(map[string]int),
 		counted: make(map[string]struct{}),
 		ended:   make(map[string]endedPeak),
 		told:    make(map[Kind]uint64),
 		feed:    newFeed(),
+	}
+	for p := range d.rooms {
+		d.rooms[p] = make(map[string]*Entry)
 	}
 	d.follower = Follower{Log: log, Logger: logger, Handle: d.follow, Trimmed: d.load}
 	return d
@@ -101,7 +108,7 @@ func (d *Directory) Stale() bool {
 func (d *Directory) Room(room string) Entry {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if e := d.rooms[room]; e != nil {
+	if e := d.entryLocked(room); e != nil {
 		return *e
 	}
 	return Entry{Room: room, View: Offline, Viewers: d.viewers[room]}
@@ -123,7 +130,7 @@ func (d *Directory) Streamer(user string) []Entry {
 func (d *Directory) Peak(room, broadcast string) (peak int, known bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if e := d.rooms[room]; e != nil && e.View.Broadcast != nil && e.View.Broadcast.ID == broadcast {
+	if e := d.entryLocked(room); e != nil && e.View.Broadcast != nil && e.View.Broadcast.ID == broadcast {
 		return e.Peak, true
 	}
 	ended, known := d.ended[broadcast]
@@ -140,16 +147,21 @@ func (d *Directory) SetViewers(room string, viewers int) {
 	} else {
 		d.viewers[room] = viewers
 	}
-	e := d.rooms[room]
-	if e == nil || e.Viewers == viewers {
+	was := d.entryLocked(room)
+	if was == nil || was.Viewers == viewers {
 		return
 	}
-	e.Viewers = viewers
-	if e.View.State.OnAir() {
-		e.Peak = max(e.Peak, viewers)
+	is := *was
+	is.Viewers = viewers
+	if is.View.State.OnAir() {
+		is.Peak = max(is.Peak, viewers)
 		d.counted[room] = struct{}{}
 	}
+	d.replaceLocked(was, &is)
 }
+
+// entryLocked returns what is known of a room that is not offline, or nil.
+func (d *Directory) entryLocked(room string) *Entry { return d.rooms[PartitionOf(room)][room] }
 
 // loadFirst loads a partition, for as long as it takes.
 func (d *Directory) loadFirst(ctx context.Context, p int) bool {
@@ -176,12 +188,7 @@ func (d *Directory) load(ctx context.Context, p int) (uint64, error) {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	gone := make(map[string]struct{})
-	for room := range d.rooms {
-		if PartitionOf(room) == p {
-			gone[room] = struct{}{}
-		}
-	}
+	gone := maps.Clone(d.rooms[p])
 	for i := range leases {
 		delete(gone, leases[i].Room)
 		d.setLocked(leases[i])
@@ -225,10 +232,8 @@ func (d *Directory) Knowledge(p int) Knowledge {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	k := Knowledge{Seen: d.seen[p], Loaded: d.loaded[p]}
-	for room, e := range d.rooms {
-		if PartitionOf(room) == p {
-			k.Leases = append(k.Leases, e.lease)
-		}
+	for _, e := range d.rooms[p] {
+		k.Leases = append(k.Leases, *e.lease)
 	}
 	for id, ended := range d.ended {
 		if PartitionOf(ended.room) == p {
@@ -241,48 +246,44 @@ func (d *Directory) Knowledge(p int) Knowledge {
 // setLocked puts a room's lease and returns the entry as whoever follows the
 // feed should see it: after an end, that is the broadcast as it last was.
 func (d *Directory) setLocked(l Lease) Entry {
-	room, v := l.Room, l.View()
-	e := d.rooms[room]
-	if e == nil {
-		e = &Entry{Room: room, View: Offline, Viewers: d.viewers[room]}
+	was := d.entryLocked(l.Room)
+	if was == nil {
+		was = &Entry{Room: l.Room, View: Offline, Viewers: d.viewers[l.Room]}
 	}
-	last := *e
-	was, is := last.View.Broadcast, v.Broadcast
-	if other := was == nil || is == nil || was.ID != is.ID; other {
-		e.Peak = 0
-		if was != nil { // ended, even if a reload shows only the one after it
-			d.ended[was.ID] = endedPeak{room: room, peak: last.Peak, at: time.Now()}
+	is := &Entry{Room: l.Room, View: l.View(), Viewers: was.Viewers, Peak: was.Peak, lease: &l}
+	before, now := was.View.Broadcast, is.View.Broadcast
+	if other := before == nil || now == nil || before.ID != now.ID; other {
+		is.Peak = 0
+		if before != nil { // ended, even if a reload shows only the one after it
+			d.ended[before.ID] = endedPeak{room: l.Room, peak: was.Peak, at: time.Now()}
 		}
-		if is != nil {
-			e.Peak = e.Viewers
+		if now != nil {
+			is.Peak = is.Viewers
 		}
 	}
-	d.indexLocked(e, v)
-	e.lease = l
-	if v.Broadcast == nil {
-		return last
+	d.replaceLocked(was, is)
+	if now == nil {
+		return *was
 	}
-	return *e
+	return *is
 }
 
-// indexLocked keeps both maps in step with a room's new view.
-func (d *Directory) indexLocked(e *Entry, v View) {
-	if old := e.View.User; old != nil && (v.User == nil || v.User.ID != old.ID) {
-		delete(d.byUser[old.ID], e.Room)
-		if len(d.byUser[old.ID]) == 0 {
-			delete(d.byUser, old.ID)
+// replaceLocked puts an entry in another's place wherever that is.
+func (d *Directory) replaceLocked(was, is *Entry) {
+	d.onAir.replace(was, is)
+	if user := was.View.User; user != nil {
+		theirs := slices.DeleteFunc(d.byUser[user.ID], func(e *Entry) bool { return e == was })
+		if d.byUser[user.ID] = theirs; len(theirs) == 0 {
+			delete(d.byUser, user.ID)
 		}
 	}
-	e.View = v
-	if v.State == StateOffline {
-		delete(d.rooms, e.Room)
+	rooms := d.rooms[PartitionOf(is.Room)]
+	if is.View.State == StateOffline {
+		delete(rooms, is.Room)
 		return
 	}
-	d.rooms[e.Room] = e
-	if d.byUser[v.User.ID] == nil {
-		d.byUser[v.User.ID] = make(map[string]*Entry)
-	}
-	d.byUser[v.User.ID][e.Room] = e
+	rooms[is.Room] = is
+	d.byUser[is.View.User.ID] = append(d.byUser[is.View.User.ID], is)
 }
 
 // flushViewers puts changed viewer counts into the feed, once a second.
@@ -312,7 +313,7 @@ func (d *Directory) flushOnce() {
 	}
 	counts := make([]Entry, 0, len(d.counted))
 	for room := range d.counted {
-		if e := d.rooms[room]; e != nil && e.View.State.OnAir() {
+		if e := d.entryLocked(room); e != nil && e.View.State.OnAir() {
 			counts = append(counts, *e)
 		}
 	}

@@ -74,25 +74,44 @@ func wantTruth(t *testing.T, d *Directory, log Log) {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	rooms, onAir := 0, 0
 	for room, want := range truth {
-		if e := d.rooms[room]; e == nil || e.Room != room || !reflect.DeepEqual(e.View, want) {
+		e := d.entryLocked(room)
+		if e == nil || e.Room != room || !reflect.DeepEqual(e.View, want) {
 			t.Errorf("the directory has %s as %+v, want %+v", room, e, want)
+			continue
 		}
-	}
-	indexed := 0
-	for user, rooms := range d.byUser {
-		if len(rooms) == 0 {
-			t.Errorf("%s is listed without a room", user)
-		}
-		for room, e := range rooms {
-			indexed++
-			if d.rooms[room] != e || e.View.User.ID != user {
-				t.Errorf("%s is listed with %s, which is %+v", user, room, d.rooms[room])
+		if want.State.OnAir() {
+			onAir++
+			for _, s := range []Sort{SortViewers, SortStarted} {
+				if listed, _ := d.onAir.all.in(s).Get(e); listed != e {
+					t.Errorf("%s is listed by %s as %+v, and is %+v", room, s, listed, e)
+				}
 			}
 		}
 	}
-	if len(d.rooms) != len(truth) || indexed != len(truth) {
-		t.Errorf("%d rooms and %d of users, want %d", len(d.rooms), indexed, len(truth))
+	indexed := 0
+	for user, theirs := range d.byUser {
+		if len(theirs) == 0 {
+			t.Errorf("%s is listed without a room", user)
+		}
+		for _, e := range theirs {
+			indexed++
+			if d.entryLocked(e.Room) != e || e.View.User.ID != user {
+				t.Errorf("%s is listed with %+v, which is %+v", user, e, d.entryLocked(e.Room))
+			}
+		}
+	}
+	for _, here := range d.rooms {
+		rooms += len(here)
+	}
+	if rooms != len(truth) || indexed != len(truth) {
+		t.Errorf("%d rooms and %d of users, want %d", rooms, indexed, len(truth))
+	}
+	for _, s := range []Sort{SortViewers, SortStarted} {
+		if n := d.onAir.all.in(s).Len(); n != onAir {
+			t.Errorf("%d are listed by %s, and %d are on air", n, s, onAir)
+		}
 	}
 }
 

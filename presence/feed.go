@@ -99,12 +99,11 @@ func (d *Directory) Changes(ctx context.Context, position string) (changes []Num
 // that it reflects.
 func (d *Directory) Snapshot() ([]Entry, string) {
 	d.mu.Lock()
-	defer d.mu.Unlock()
-	var onAir []Entry
-	for _, e := range d.rooms {
-		if e.View.State.OnAir() {
-			onAir = append(onAir, *e)
-		}
+	all, position := d.onAir.all.started.Copy(), d.feed.position(d.feed.next)
+	d.mu.Unlock()
+	onAir := make([]Entry, 0, all.Len())
+	for e := range all.Scan {
+		onAir = append(onAir, *e)
 	}
-	return onAir, d.feed.position(d.feed.next)
+	return onAir, position
 }

@@ -22,11 +22,16 @@ func (d *Directory) Describe(to chan<- *prometheus.Desc) {
 
 // Collect implements prometheus.Collector.
 func (d *Directory) Collect(to chan<- prometheus.Metric) {
-	streamers := map[State]float64{StateOnline: 0, StateLive: 0, StateReconnecting: 0}
 	transitions := make(map[Kind]float64)
 	d.mu.Lock()
-	for _, e := range d.rooms {
-		streamers[e.View.State]++
+	rooms := 0
+	for _, here := range d.rooms {
+		rooms += len(here)
+	}
+	streamers := map[State]float64{
+		StateOnline:       float64(rooms - d.onAir.all.len()),
+		StateLive:         float64(d.onAir.len(facet{byState, string(StateLive)})),
+		StateReconnecting: float64(d.onAir.len(facet{byState, string(StateReconnecting)})),
 	}
 	for kind, n := range d.told {
 		transitions[kind] = float64(n)

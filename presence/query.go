@@ -5,6 +5,8 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"iter"
+	"math"
 	"slices"
 )
 
@@ -39,34 +41,107 @@ type Page struct {
 	Total   int
 }
 
-// Live answers a query from memory. It does not block on the store.
+// Live answers a query from memory. It does not block on the store. Without filters, or with one, it takes as long as the
+// page does; with several, as long as the shortest list that one of them gives.
 func (d *Directory) Live(q Query) (Page, error) {
 	after, err := parseCursor(q.Sort, q.After)
 	if err != nil {
 		return Page{}, err
 	}
-	onAir, _ := d.Snapshot()
-	matching := slices.DeleteFunc(onAir, func(e Entry) bool { return !q.matches(e) })
-	slices.SortFunc(matching, func(a, b Entry) int { return keyOf(q.Sort, a).compare(keyOf(q.Sort, b)) })
-	page := Page{Total: len(matching)}
-	from := 0
-	if q.After != "" {
-		from, _ = slices.BinarySearchFunc(matching, after, func(e Entry, k sortKey) int {
-			if keyOf(q.Sort, e).compare(k) <= 0 {
-				return -1
-			}
-			return 1
-		})
+	page, more := Page{}, false
+	found := d.search(q, after)
+	for e := range found.entries {
+		if !q.matches(e) {
+			continue
+		}
+		page.Total++
+		switch {
+		case keyOf(q.Sort, e).compare(after) <= 0: // it was on an earlier page
+		case len(page.Entries) < q.First:
+			page.Entries = append(page.Entries, *e)
+		default:
+			more = true
+		}
 	}
-	to := min(from+q.First, len(matching))
-	page.Entries = matching[from:to]
-	if to < len(matching) && to > from {
-		page.Next = keyOf(q.Sort, matching[to-1]).cursor(q.Sort)
+	if found.exact {
+		page.Total = found.total
+	}
+	if n := len(page.Entries); more && n > 0 {
+		page.Next = keyOf(q.Sort, &page.Entries[n-1]).cursor(q.Sort)
 	}
 	return page, nil
 }
 
-func (q Query) matches(e Entry) bool {
+// found is where all that a query matches is, in its order.
+type found struct {
+	entries iter.Seq[*Entry]
+	exact   bool // nothing else is, and what is far from the page is left out
+	total   int  // if exact
+}
+
+// search looks for what a query's filters leave least of.
+func (d *Directory) search(q Query, after sortKey) found {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if len(q.Streamers) > 0 {
+		var theirs []*Entry
+		for _, user := range distinct(q.Streamers) {
+			theirs = append(theirs, d.byUser[user]...)
+		}
+		theirs = slices.DeleteFunc(theirs, func(e *Entry) bool { return !e.View.State.OnAir() })
+		return found{entries: q.sorted(slices.Values(theirs))}
+	}
+	parts, filters := d.onAir.narrowest(q.facets())
+	f := found{exact: filters <= 1, total: total(parts)}
+	orders := make([]*order, len(parts))
+	for i, part := range parts {
+		orders[i] = part.in(q.Sort).Copy()
+	}
+	switch {
+	case f.exact:
+		f.entries = q.sorted(from(orders, after.entry(q.Sort), q.First+2)) // the cursor's own, the page, and one after it
+	case len(orders) == 1:
+		f.entries = orders[0].Scan
+	default:
+		f.entries = q.sorted(concat(orders))
+	}
+	return f
+}
+
+// sorted puts those that match into the query's order, once they are asked for.
+func (q Query) sorted(entries iter.Seq[*Entry]) iter.Seq[*Entry] {
+	return func(yield func(*Entry) bool) {
+		var matching []*Entry
+		for e := range entries {
+			if q.matches(e) {
+				matching = append(matching, e)
+			}
+		}
+		slices.SortFunc(matching, func(a, b *Entry) int { return keyOf(q.Sort, a).compare(keyOf(q.Sort, b)) })
+		slices.Values(matching)(yield)
+	}
+}
+
+// facets returns what each of the filters allows, but for the streamers.
+func (q Query) facets() [][]facet {
+	states := make([]string, len(q.States))
+	for i, s := range q.States {
+		states[i] = string(s)
+	}
+	return [][]facet{facetsIn(byCategory, q.Categories), facetsIn(byLanguage, q.Languages), facetsIn(byState, states)}
+}
+
+func facetsIn(field string, values []string) []facet {
+	fs := make([]facet, 0, len(values))
+	for _, value := range distinct(values) {
+		fs = append(fs, facet{field, value})
+	}
+	return fs
+}
+
+func distinct(values []string) []string { return slices.Compact(slices.Sorted(slices.Values(values))) }
+
+func (q Query) matches(e *Entry) bool {
 	in := func(value string, allowed []string) bool {
 		return len(allowed) == 0 || slices.Contains(allowed, value)
 	}
@@ -83,7 +158,7 @@ type sortKey struct {
 	id     string
 }
 
-func keyOf(s Sort, e Entry) sortKey {
+func keyOf(s Sort, e *Entry) sortKey {
 	k := sortKey{id: e.View.Broadcast.ID}
 	if s == SortStarted {
 		k.number = int64(e.View.Broadcast.StartedAt)
@@ -97,13 +172,24 @@ func (k sortKey) compare(other sortKey) int {
 	return cmp.Or(cmp.Compare(other.number, k.number), cmp.Compare(k.id, other.id))
 }
 
+// entry returns one that stands where the key does, to look for it.
+func (k sortKey) entry(s Sort) *Entry {
+	e := &Entry{View: View{Broadcast: &Broadcast{ID: k.id}}}
+	if s == SortStarted {
+		e.View.Broadcast.StartedAt = Millis(k.number)
+	} else {
+		e.Viewers = int(k.number)
+	}
+	return e
+}
+
 func (k sortKey) cursor(s Sort) string {
 	return base64.RawURLEncoding.EncodeToString(fmt.Appendf(nil, "%s %d %s", s, k.number, k.id))
 }
 
 func parseCursor(s Sort, cursor string) (sortKey, error) {
 	if cursor == "" {
-		return sortKey{}, nil
+		return sortKey{number: math.MaxInt64}, nil // before everything
 	}
 	raw, err := base64.RawURLEncoding.DecodeString(cursor)
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"testing"
 	"time"
@@ -199,22 +200,145 @@ func FuzzParseCursor(f *testing.F) {
 	})
 }
 
-// Who is live, the first page of 10,000.
-func BenchmarkLive10k(b *testing.B) {
+// Whatever happens to rooms, and whatever is asked: the lists that are kept say the same as looking at everything.
+func TestLiveSaysWhatIsThere(t *testing.T) {
+	for seed := range uint64(20) {
+		dice := rand.New(rand.NewPCG(seed, 1))
+		d := NewDirectory(NewMemory(), quiet)
+		is := map[string]Entry{}
+		pick := func(from ...string) string { return from[dice.IntN(len(from))] }
+		some := func(from ...string) []string {
+			dice.Shuffle(len(from), func(i, j int) { from[i], from[j] = from[j], from[i] })
+			return from[:dice.IntN(len(from)+1)]
+		}
+		for range 400 {
+			room := fmt.Sprint("room-", dice.IntN(40))
+			e := is[room]
+			user := User{ID: pick("alice", "bob", "carol")}
+			switch state := State(pick(string(StateOffline), string(StateOnline), string(StateLive), string(StateReconnecting), "", "")); state {
+			case "":
+				e.Viewers = dice.IntN(5)
+				d.SetViewers(room, e.Viewers)
+			case StateOffline, StateOnline:
+				d.setLocked(Lease{Room: room, State: state, User: user})
+				e.View = View{State: state}
+			default:
+				b := Broadcast{
+					ID: fmt.Sprint("b", dice.IntN(3), room), StartedAt: Millis(dice.IntN(6)),
+					Details: Details{Category: pick("art", "music", ""), Language: pick("en", "de")},
+				}
+				d.setLocked(Lease{Room: room, State: state, User: user, Broadcast: &b})
+				e.View = View{State: state, User: &user, Broadcast: &b}
+			}
+			e.Room = room
+			is[room] = e
+
+			q := Query{
+				Sort:       Sort(pick(string(SortViewers), string(SortStarted))),
+				Categories: some("art", "music", "", "sport", "art"), Languages: some("en", "de", "fr"), Streamers: some("alice", "bob", "zoe"),
+				First: 1 + dice.IntN(5),
+			}
+			for _, state := range some(string(StateLive), string(StateReconnecting)) {
+				q.States = append(q.States, State(state))
+			}
+			for _, without := range []func(){func() { q.Categories = nil }, func() { q.Languages = nil }, func() { q.Streamers = nil }, func() { q.States = nil }} {
+				if dice.IntN(2) == 0 {
+					without()
+				}
+			}
+			var want []Entry
+			for _, e := range is {
+				if e.View.State.OnAir() && q.matches(&e) {
+					want = append(want, e)
+				}
+			}
+			slices.SortFunc(want, func(a, b Entry) int { return keyOf(q.Sort, &a).compare(keyOf(q.Sort, &b)) })
+			got := listedInPages(t, d, q, q.First, func() {})
+			if !slices.Equal(got, listed(Page{Entries: want})) {
+				t.Fatalf("seed %d: %+v lists %q, and there are %q", seed, q, got, listed(Page{Entries: want}))
+			}
+			if page, err := d.Live(q); err != nil || page.Total != len(want) || len(page.Entries) > 0 && page.Entries[0].Viewers != want[0].Viewers {
+				t.Fatalf("seed %d: %+v gives %+v, %v; there are %+v", seed, q, page, err, want)
+			}
+		}
+		for room := range is {
+			d.setLocked(Lease{Room: room, State: StateOffline})
+		}
+		if n := len(d.onAir.facet) + d.onAir.all.len() + len(d.byUser); n != 0 {
+			t.Errorf("seed %d: with everybody gone, %d things are kept", seed, n)
+		}
+	}
+}
+
+// crowd is a directory with that many on air.
+func crowd(n int) *Directory {
 	d := NewDirectory(NewMemory(), quiet)
 	dice := rand.New(rand.NewPCG(1, 2))
-	for i := range 10_000 {
-		onAir(d, fmt.Sprint("room-", i), User{ID: fmt.Sprint("user-", i)},
-			Broadcast{ID: newBroadcastID(), StartedAt: Millis(i), Details: Details{Category: fmt.Sprint(i % 10)}}, dice.IntN(1000))
+	for i := range n {
+		onAir(d, fmt.Sprint("room-", i), User{ID: fmt.Sprint("user-", i)}, Broadcast{
+			ID: newBroadcastID(), StartedAt: Millis(i), Details: Details{Category: fmt.Sprint(i % 10), Language: fmt.Sprint(i % 7)},
+		}, dice.IntN(1000))
 	}
-	for _, sort := range []Sort{SortViewers, SortStarted} {
-		b.Run(string(sort), func(b *testing.B) {
+	return d
+}
+
+// Who is live, a page of 100,000, in the middle of the list.
+func BenchmarkLive100k(b *testing.B) {
+	d := crowd(100_000)
+	for name, q := range map[string]Query{
+		"viewers":                 {Sort: SortViewers},
+		"started":                 {Sort: SortStarted},
+		"a category":              {Sort: SortViewers, Categories: []string{"3"}},
+		"a category and language": {Sort: SortViewers, Categories: []string{"3"}, Languages: []string{"2"}},
+		"two categories":          {Sort: SortViewers, Categories: []string{"3", "4"}},
+		"the live":                {Sort: SortViewers, States: []State{StateLive}},
+		"a streamer":              {Sort: SortViewers, Streamers: []string{"user-7"}},
+	} {
+		b.Run(name, func(b *testing.B) {
+			q.First = 100
+			if first, err := d.Live(q); err != nil {
+				b.Fatal(err)
+			} else {
+				q.After = first.Next
+			}
 			b.ReportAllocs()
 			for b.Loop() {
-				if page, err := d.Live(Query{Sort: sort, First: 50}); err != nil || len(page.Entries) != 50 {
-					b.Fatal(len(page.Entries), err)
+				if _, err := d.Live(q); err != nil {
+					b.Fatal(err)
 				}
 			}
 		})
+	}
+}
+
+// A count that changes, of one of 100,000 who are asked for all the while: what is being read is copied before it is
+// written to.
+func BenchmarkSetViewers100k(b *testing.B) {
+	d := crowd(100_000)
+	dice := rand.New(rand.NewPCG(3, 4))
+	for _, everyN := range []int{1, 100} {
+		b.Run(fmt.Sprintf("asked every %d", everyN), func(b *testing.B) {
+			b.ReportAllocs()
+			for i := 0; b.Loop(); i++ {
+				d.SetViewers(fmt.Sprint("room-", dice.IntN(100_000)), dice.IntN(1000))
+				if i%everyN == 0 {
+					_, _ = d.Live(Query{Sort: SortViewers, First: 1})
+				}
+			}
+		})
+	}
+}
+
+// What the directory needs for one who is on air.
+func BenchmarkDirectoryMemory(b *testing.B) {
+	for b.Loop() {
+		var before, after runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&before)
+		d := crowd(100_000)
+		runtime.GC()
+		runtime.ReadMemStats(&after)
+		b.ReportMetric(float64(after.HeapAlloc-before.HeapAlloc)/100_000, "B/record")
+		runtime.KeepAlive(d)
 	}
 }
