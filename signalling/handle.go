@@ -9,6 +9,8 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"golang.org/x/time/rate"
+
 	"github.com/tallylight/tallylight/auth"
 	"github.com/tallylight/tallylight/presence"
 	"github.com/tallylight/tallylight/rooms"
@@ -74,7 +76,7 @@ func (s *session) handleHello(id string, m Hello) error {
 	}
 	identity, err := s.srv.cfg.Verifier.Verify(m.Token)
 	if err != nil {
-		s.log.Info("signalling: hello refused", "reason", err)
+		s.log().Info("signalling: hello refused", "reason", err)
 		s.end(causeUnauthorized.because("unauthorized: " + reasonOf(err)))
 		return nil
 	}
@@ -92,9 +94,9 @@ func reasonOf(err error) string {
 }
 
 func (s *session) handleHeartbeat(id string, _ Nothing) error {
-	for room, role := range s.joined {
-		if role == auth.RoleStreamer {
-			s.srv.cfg.Hub.Beat(s, room)
+	for _, m := range s.joined {
+		if m.role == auth.RoleStreamer {
+			s.srv.cfg.Hub.Beat(s, m.room)
 		}
 	}
 	s.sendMessage(Heartbeat{Type: "heartbeat", Re: id, Now: presence.MillisOf(time.Now())})
@@ -105,7 +107,7 @@ func (s *session) handleJoin(id string, m Join) error {
 	if m.Role == "" {
 		m.Role = auth.RoleViewer
 	}
-	_, again := s.joined[m.Room]
+	_, again := s.joined.of(m.Room)
 	switch {
 	case !auth.ValidRoom(m.Room):
 		return badRoom()
@@ -125,7 +127,7 @@ func (s *session) handleJoin(id string, m Join) error {
 	if err != nil {
 		return err
 	}
-	s.joined[m.Room] = m.Role
+	s.joined.add(m.Room, m.Role)
 	if !again && m.Role == auth.RoleStreamer {
 		s.life.streaming.Add(1)
 	}
@@ -137,14 +139,14 @@ func badRoom() error {
 }
 
 func (s *session) handleLeave(id string, m Leave) error {
-	role, ok := s.joined[m.Room]
+	role, ok := s.joined.of(m.Room)
 	if !ok {
 		return rooms.ErrNotJoined
 	}
 	if err := s.srv.cfg.Hub.Leave(context.Background(), s, m.Room, presence.ReasonLeft); err != nil {
 		return err
 	}
-	delete(s.joined, m.Room)
+	s.joined.remove(m.Room)
 	if role == auth.RoleStreamer {
 		s.life.streaming.Add(-1)
 	}
@@ -226,7 +228,7 @@ func checkLength(field string, value *string, most int) error {
 }
 
 func (s *session) handlePublish(id string, m Publish) error {
-	role, ok := s.joined[m.Room]
+	role, ok := s.joined.of(m.Room)
 	if !ok {
 		return rooms.ErrNotJoined
 	}
@@ -239,6 +241,9 @@ func (s *session) handlePublish(id string, m Publish) error {
 		return refuse(CodeForbidden, "the token does not allow %s in this room", m.Event)
 	}
 	if m.Event == rooms.EventChat {
+		if s.chat == nil {
+			s.chat = rate.NewLimiter(chatPerSecond, chatBurst)
+		}
 		if err := limit(s.chat, "chat is limited to %d a second in bursts of %d", chatPerSecond, chatBurst); err != nil {
 			return err
 		}
@@ -259,7 +264,7 @@ func (s *session) handlePublish(id string, m Publish) error {
 const pageOfMembers = 100
 
 func (s *session) handleMembers(id string, m Members) error {
-	if _, ok := s.joined[m.Room]; !ok {
+	if _, ok := s.joined.of(m.Room); !ok {
 		return rooms.ErrNotJoined
 	}
 	if m.First == 0 {

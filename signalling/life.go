@@ -3,7 +3,6 @@ package signalling
 import (
 	"context"
 	"math/rand/v2"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -52,15 +51,14 @@ type life struct {
 	messageAt atomic.Int64 // any message
 	streaming atomic.Int32 // rooms joined as streamer
 
+	writingAt atomic.Int64 // since when a write waits for the peer, and one more; 0: none does
+
 	// Owned by the wheel's goroutine.
 	begunAt    time.Duration
 	pingedAt   time.Duration // when the last ping was due
 	waiting    bool          // for the answer to it
 	reassureAt time.Duration
 	warned     *auth.Identity // the token of which the owner was told that it ends
-
-	// pinging guards against a second ping while one is stuck behind a write.
-	pinging sync.Mutex
 }
 
 // begin starts the clock. The first ping comes at a random point of the second
@@ -80,10 +78,15 @@ func (l *life) message(now time.Duration) {
 	l.messageAt.Store(int64(now))
 }
 
+// writing notes that a write has to wait for the peer, written that it does no more.
+func (l *life) writing(now time.Duration) { l.writingAt.Store(int64(now) + 1) }
+func (l *life) written()                  { l.writingAt.Store(0) }
+
 func (l *life) pong(now time.Duration) { l.heardAt.Store(int64(now)) }
 
 // tick looks at the session's deadlines. Only the wheel calls it.
 func (s *session) tick(now time.Duration) {
+	s.tickWriting(now)
 	if s.ended.Load() {
 		return
 	}
@@ -97,6 +100,14 @@ func (s *session) tick(now time.Duration) {
 	s.tickToken(id)
 	s.tickPing(now)
 	s.tickStreaming(now)
+}
+
+// tickWriting gives up on a peer that has stopped reading, also while the session is being taken apart.
+func (s *session) tickWriting(now time.Duration) {
+	if at := s.life.writingAt.Load(); at != 0 && now-time.Duration(at) >= writeTimeout {
+		s.end(causeTooSlow)
+		_ = s.sock.Close()
+	}
 }
 
 // tickToken ends the connection with its token, and warns before.
@@ -125,20 +136,8 @@ func (s *session) tickPing(now time.Duration) {
 		s.end(causeNoPong)
 	case !l.waiting && now-l.pingedAt >= every:
 		l.pingedAt, l.waiting = now, true
-		s.srv.pings.Go(s.ping)
+		s.out.pushPing() // the pong reaches life.pong through the reader
 	}
-}
-
-// ping sends a ping and waits for the pong, which also reaches life.pong
-// through the reader. Its failure is noticed by tickPing.
-func (s *session) ping() {
-	if !s.life.pinging.TryLock() {
-		return
-	}
-	defer s.life.pinging.Unlock()
-	ctx, cancel := context.WithTimeout(context.Background(), pongTimeout)
-	defer cancel()
-	_ = s.conn.Ping(ctx)
 }
 
 // tickStreaming ends a connection whose app sends nothing although its pongs

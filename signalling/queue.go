@@ -1,6 +1,9 @@
 package signalling
 
-import "sync"
+import (
+	"bytes"
+	"sync"
+)
 
 // maxMerged is how many bytes of waiting messages go into one frame. A client
 // should be able to work on a frame while the next one is under way.
@@ -10,16 +13,32 @@ const maxMerged = 64 << 10
 // bytes. Its policy for a reader that is too slow for that is to give up on
 // the connection: dropping some messages would break the promise of order
 // without gaps.
+//
+// What waits is written by one of the writers, as far as that goes without
+// waiting. Only for a peer that does not read there is a goroutine, which lives
+// until the queue is empty.
 type queue struct {
-	// write sends one frame; if it fails, nothing more is written.
-	write func(frame []byte) error
+	writers *writers
+	out     outlet
 
 	mu      sync.Mutex
 	waiting [][]byte
+	only    [1][]byte // what waiting mostly needs
 	bytes   int
-	writing bool // a goroutine takes frames, and will look again
+	ping    bool // a ping is to be written
+	writing bool // somebody writes, and will look again
 	closed  bool
-	writers sync.WaitGroup // that goroutine; added to under mu while not closed
+	busy    sync.WaitGroup // that somebody; added to under mu while not closed
+}
+
+// outlet is where a queue's frames go. One of its methods is called at a time.
+type outlet interface {
+	// attempt writes what can be written without waiting, and returns the rest.
+	attempt(t *try, frame []byte) (rest []byte, err error)
+	// finish writes the rest; it waits.
+	finish(rest []byte) error
+	// failed is called when a write has failed: nothing more is written.
+	failed(err error)
 }
 
 // push adds a message and reports whether there was room. It does not block.
@@ -34,47 +53,102 @@ func (q *queue) push(message []byte) bool {
 	if q.bytes+len(message) > MaxQueued && len(q.waiting) > 0 {
 		return false
 	}
+	if q.waiting == nil {
+		q.waiting = q.only[:0]
+	}
 	q.waiting = append(q.waiting, message)
 	q.bytes += len(message)
-	if !q.writing {
-		q.writing = true
-		q.writers.Go(q.run)
-	}
+	q.writeLocked()
 	return true
 }
 
-// run writes frames until none is waiting.
-func (q *queue) run() {
-	for frame := q.take(); frame != nil; frame = q.take() {
-		if q.write(frame) != nil {
-			q.close(true)
+// pushPing has a ping written before what waits. It does not block.
+func (q *queue) pushPing() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if !q.closed {
+		q.ping = true
+		q.writeLocked()
+	}
+}
+
+func (q *queue) writeLocked() {
+	if !q.writing {
+		q.writing = true
+		q.busy.Add(1)
+		q.writers.add(q)
+	}
+}
+
+// flush writes until nothing waits, or the peer takes no more.
+func (q *queue) flush(w *writer) {
+	for {
+		w.frame = q.take(w.frame[:0])
+		if len(w.frame) == 0 {
+			return
+		}
+		rest, err := q.out.attempt(w.try, w.frame)
+		switch {
+		case err != nil:
+			q.fail(err)
+		case len(rest) > 0:
+			go q.wait(bytes.Clone(rest))
+			return
 		}
 	}
 }
 
-// take returns the next frame: what waits, merged. nil means that nothing
+// wait writes until nothing is waiting, at the pace of the peer.
+func (q *queue) wait(rest []byte) {
+	for len(rest) > 0 {
+		if err := q.out.finish(rest); err != nil {
+			q.fail(err)
+		}
+		rest = q.take(nil)
+	}
+}
+
+func (q *queue) fail(err error) {
+	q.close(true)
+	q.out.failed(err)
+}
+
+// take appends the next frame: what waits, merged. Nothing means that nothing
 // does, and that the caller's turn is over.
-func (q *queue) take() []byte {
+func (q *queue) take(frame []byte) []byte {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	if q.ping {
+		q.ping = false
+		frame = appendPing(frame)
+	}
 	if len(q.waiting) == 0 {
-		q.writing, q.waiting = false, nil
-		return nil
+		if len(frame) == 0 {
+			q.writing, q.waiting = false, nil
+			q.busy.Done()
+		}
+		return frame
 	}
 	n, size := 1, len(q.waiting[0])
 	for n < len(q.waiting) && size+1+len(q.waiting[n]) <= maxMerged {
 		size += 1 + len(q.waiting[n])
 		n++
 	}
-	frame := q.waiting[0]
-	if n > 1 {
-		frame = merge(q.waiting[:n], size)
+	if frame == nil {
+		frame = make([]byte, 0, longestHeader+size)
 	}
+	frame = appendHeader(frame, size)
 	for i, m := range q.waiting[:n] {
+		if i > 0 {
+			frame = append(frame, '\n') // as the protocol allows
+		}
+		frame = append(frame, m...)
 		q.bytes -= len(m)
 		q.waiting[i] = nil // let go of what is sent
 	}
-	q.waiting = q.waiting[n:]
+	if q.waiting = q.waiting[n:]; len(q.waiting) == 0 {
+		q.waiting, q.only[0] = nil, nil
+	}
 	return frame
 }
 
@@ -84,22 +158,10 @@ func (q *queue) close(drop bool) {
 	defer q.mu.Unlock()
 	q.closed = true
 	if drop {
-		q.waiting, q.bytes = nil, 0
+		q.waiting, q.bytes, q.ping = nil, 0, false
 	}
 }
 
-// wait returns when all that was accepted is written or dropped. The queue
+// drained returns when all that was accepted is written or dropped. The queue
 // must be closed.
-func (q *queue) wait() { q.writers.Wait() }
-
-// merge joins messages with newlines, as the protocol allows in one frame.
-func merge(messages [][]byte, size int) []byte {
-	frame := make([]byte, 0, size)
-	for i, m := range messages {
-		if i > 0 {
-			frame = append(frame, '\n')
-		}
-		frame = append(frame, m...)
-	}
-	return frame
-}
+func (q *queue) drained() { q.busy.Wait() }

@@ -2,6 +2,7 @@ package signalling
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"sync"
@@ -9,24 +10,61 @@ import (
 	"testing/synctest"
 )
 
-// reader is the far end of a queue. It reads when it is let.
+// reader is the far end of a queue. It reads when it is let, and until then takes nothing.
 type reader struct {
 	let    chan struct{}
 	mu     sync.Mutex
-	frames [][]byte
+	frames [][]byte // without their headers
+	pings  int
+	err    error // of every write
+	writes int
+	why    error
 }
 
-func (r *reader) write(frame []byte) error {
+func (r *reader) attempt(_ *try, frame []byte) ([]byte, error) {
+	select {
+	case <-r.let:
+		return nil, r.finish(frame)
+	default:
+		return frame, nil
+	}
+}
+
+func (r *reader) finish(frame []byte) error {
 	<-r.let
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.frames = append(r.frames, bytes.Clone(frame))
-	return nil
+	r.writes++
+	if bytes.HasPrefix(frame, []byte{pingFrame, 0}) {
+		r.pings++
+		frame = frame[2:]
+	}
+	if len(frame) > 0 {
+		r.frames = append(r.frames, payloadOf(frame))
+	}
+	return r.err
+}
+
+func (r *reader) failed(err error) { r.why = err }
+
+// payloadOf returns what one text frame of a server holds.
+func payloadOf(frame []byte) []byte {
+	header, size := 2, int(frame[1])
+	switch size {
+	case 126:
+		header, size = 4, int(binary.BigEndian.Uint16(frame[2:]))
+	case 127:
+		header, size = 10, int(binary.BigEndian.Uint64(frame[2:]))
+	}
+	if frame[0] != textFrame || len(frame) != header+size {
+		panic(fmt.Sprintf("%d bytes are no text frame: % x …", len(frame), frame[:header]))
+	}
+	return bytes.Clone(frame[header:])
 }
 
 func newQueue() (*queue, *reader) {
 	r := &reader{let: make(chan struct{})}
-	return &queue{write: r.write}, r
+	return &queue{writers: newWriters(), out: r}, r
 }
 
 func TestQueueKeepsOrderAndMerges(t *testing.T) {
@@ -45,7 +83,7 @@ func TestQueueKeepsOrderAndMerges(t *testing.T) {
 		}
 		close(r.let)
 		q.close(false)
-		q.wait()
+		q.drained()
 		if got := append(bytes.Join(r.frames, []byte{'\n'}), '\n'); !bytes.Equal(got, want) {
 			t.Errorf("read %d bytes, want %d", len(got), len(want))
 		}
@@ -63,7 +101,7 @@ func TestQueueMergesNoMoreThanAFrame(t *testing.T) {
 		}
 		close(r.let)
 		q.close(false)
-		q.wait()
+		q.drained()
 		for i, frame := range r.frames {
 			if len(frame) > maxMerged {
 				t.Errorf("frame %d has %d bytes, more than %d", i, len(frame), maxMerged)
@@ -94,7 +132,7 @@ func TestQueueIsBounded(t *testing.T) {
 			t.Error("read empty, the queue has no room")
 		}
 		q.close(false)
-		q.wait()
+		q.drained()
 	})
 }
 
@@ -112,7 +150,7 @@ func TestQueueTakesOneLongMessage(t *testing.T) {
 		}
 		close(r.let)
 		q.close(true)
-		q.wait()
+		q.drained()
 	})
 }
 
@@ -128,7 +166,7 @@ func TestQueueClosed(t *testing.T) {
 				t.Error("a message for a closed queue counts as too much")
 			}
 			close(r.let)
-			q.wait()
+			q.drained()
 			want := map[bool]string{false: "first|second", true: "first"}[drop]
 			if got := string(bytes.Join(r.frames, []byte{'|'})); got != want {
 				t.Errorf("closed with drop %t, it wrote %s, want %s", drop, got, want)
@@ -139,25 +177,79 @@ func TestQueueClosed(t *testing.T) {
 
 func TestQueueStopsWhenWritingFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		writes := 0
-		q := &queue{write: func([]byte) error { writes++; return errors.New("gone") }}
-		for range 5 {
-			q.push([]byte("message"))
-			synctest.Wait()
+		for _, waited := range []bool{false, true} {
+			q, r := newQueue()
+			r.err = errors.New("gone")
+			if waited {
+				q.push([]byte("first"))
+				synctest.Wait()
+			}
+			close(r.let)
+			for range 5 {
+				q.push([]byte("message"))
+				synctest.Wait()
+			}
+			q.drained()
+			if r.writes != 1 || r.why != r.err {
+				t.Errorf("waited %t: %d writes, and the owner was told %v", waited, r.writes, r.why)
+			}
 		}
-		q.wait()
-		if writes != 1 {
-			t.Errorf("%d writes after the first failed", writes-1)
+	})
+}
+
+// A ping goes before what waits, once however often it is asked for.
+func TestQueuePings(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q, r := newQueue()
+		q.push([]byte("first"))
+		synctest.Wait()
+		q.push([]byte("second"))
+		q.pushPing()
+		q.pushPing()
+		close(r.let)
+		synctest.Wait()
+		if got := string(bytes.Join(r.frames, []byte{'|'})); got != "first|second" || r.pings != 1 {
+			t.Errorf("%s, with %d pings", got, r.pings)
+		}
+		q.pushPing()
+		synctest.Wait()
+		if r.pings != 2 {
+			t.Errorf("%d pings, want 2", r.pings)
+		}
+		q.close(false)
+		q.pushPing()
+		q.drained()
+	})
+}
+
+// What was sent must not be kept: ten thousand connections would keep ten thousand snapshots.
+func TestQueueLetsGoOfWhatIsSent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q, r := newQueue()
+		close(r.let)
+		q.push([]byte("one"))
+		q.push([]byte("two"))
+		synctest.Wait()
+		if q.waiting != nil || q.only[0] != nil || q.bytes != 0 {
+			t.Errorf("it keeps %q, %q, and counts %d bytes", q.waiting, q.only, q.bytes)
 		}
 	})
 }
 
 func BenchmarkQueue(b *testing.B) {
 	message := bytes.Repeat([]byte("x"), 200)
-	q := &queue{write: func([]byte) error { return nil }}
+	r := &sink{}
+	q := &queue{writers: newWriters(), out: r}
 	b.ReportAllocs()
 	for b.Loop() {
 		q.push(message)
-		q.wait()
+		q.drained()
 	}
 }
+
+// sink takes everything.
+type sink struct{}
+
+func (sink) attempt(*try, []byte) ([]byte, error) { return nil, nil }
+func (sink) finish([]byte) error                  { return nil }
+func (sink) failed(error)                         {}

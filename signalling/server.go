@@ -26,7 +26,7 @@ type Server struct {
 
 	// sessions counts those that are not finished; they outlive their requests.
 	sessions sync.WaitGroup
-	pings    sync.WaitGroup // under way; only Run adds to it
+	writers  *writers
 	draining atomic.Bool
 	leaving  sync.Once // everybody was told to
 
@@ -37,7 +37,7 @@ type Server struct {
 // NewServer returns a server; Run must run while it serves.
 func NewServer(cfg Config) *Server {
 	cfg = cfg.withDefaults()
-	s := &Server{cfg: cfg, wheel: wheel{every: cfg.tick()}, open: make(map[*session]struct{})}
+	s := &Server{cfg: cfg, wheel: wheel{every: cfg.tick()}, writers: newWriters(), open: make(map[*session]struct{})}
 	s.metrics = newMetrics(cfg.Metrics)
 	return s
 }
@@ -49,7 +49,6 @@ func (s *Server) Run(ctx context.Context) {
 			session.tick(now)
 		}
 	})
-	s.pings.Wait()
 }
 
 // Draining reports whether the server refuses newcomers.
@@ -64,25 +63,18 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		problem.write(w)
 		return
 	}
-	id := s.cfg.Node + "-" + randomID()
-	var session *session
-	began := make(chan struct{}) // closed once session is set
-	conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{
+	session := newSession(s, s.cfg.Node+"-"+randomID(), r.RemoteAddr)
+	conn, err := websocket.Accept(&upgrade{w, session.sock}, r, &websocket.AcceptOptions{
 		Subprotocols:       []string{Subprotocol},
 		InsecureSkipVerify: true, // admit has looked at the origin
-		OnPongReceived: func(context.Context, []byte) {
-			<-began
-			session.life.pong(s.wheel.now())
-		},
+		OnPongReceived:     func(context.Context, []byte) { session.life.pong(s.wheel.now()) },
 	})
 	if err != nil {
 		s.cfg.Logger.Info("signalling: handshake failed", "remote", r.RemoteAddr, "error", err)
 		return
 	}
 	conn.SetReadLimit(MaxFrame)
-	log := s.cfg.Logger.With("connection", id, "remote", r.RemoteAddr)
-	session = newSession(s, conn, id, log)
-	close(began)
+	session.conn = conn
 	s.begin(session, identity)
 }
 

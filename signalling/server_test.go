@@ -176,7 +176,7 @@ func TestDrainWaitsForWhoeverEnds(t *testing.T) {
 			t.Error("the drain is over, and bob's session is not finished")
 		default:
 		}
-		go session.finish()
+		go session.takeApart()
 		<-drained
 		if n := n.hub.Viewers("alice"); n != 0 {
 			t.Errorf("after the drain, %d viewers are left", n)

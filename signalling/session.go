@@ -24,8 +24,9 @@ type session struct {
 	// Fixed after construction.
 	srv  *Server
 	conn *websocket.Conn
+	sock *socket
 	id   string
-	log  *slog.Logger
+	from string // the peer's address
 
 	// Used by any goroutine.
 	identity atomic.Pointer[auth.Identity] // nil until authenticated
@@ -33,31 +34,27 @@ type session struct {
 	in       inbox
 	life     life
 	ended    atomic.Bool
-	cause    cause          // written once by whoever set ended, read by finish
-	finished sync.WaitGroup // one from the beginning, none once finish has returned
+	cause    cause          // written once by whoever set ended, read by takeApart
+	finished sync.WaitGroup // one from the beginning, none once takeApart has returned
 
-	// Owned by the inbox's goroutine, and by finish once the inbox is closed.
-	joined   map[string]auth.Role
+	// Owned by the inbox's goroutine, and by takeApart once the inbox is closed.
+	joined   memberships
 	messages *rate.Limiter
-	chat     *rate.Limiter
+	chat     *rate.Limiter // nil until the first time
 	patience *rate.Limiter // with a peer that is told to slow down and does not; nil until the first time
 	bad      int           // messages in a row that were none
 }
 
-var _ rooms.Session = (*session)(nil)
+var (
+	_ rooms.Session = (*session)(nil)
+	_ outlet        = (*session)(nil)
+)
 
-func newSession(srv *Server, conn *websocket.Conn, id string, log *slog.Logger) *session {
-	s := &session{
-		srv:      srv,
-		conn:     conn,
-		id:       id,
-		log:      log,
-		joined:   make(map[string]auth.Role),
-		messages: rate.NewLimiter(messagesPerSecond, messagesBurst),
-		chat:     rate.NewLimiter(chatPerSecond, chatBurst),
-	}
+// newSession returns a session that has no connection yet.
+func newSession(srv *Server, id, from string) *session {
+	s := &session{srv: srv, sock: &socket{}, id: id, from: from, messages: rate.NewLimiter(messagesPerSecond, messagesBurst)}
 	s.in.init(s.handleFrame)
-	s.out.write = s.writeFrame
+	s.out.writers, s.out.out = srv.writers, s
 	s.life.begin(srv.wheel.now(), srv.cfg.Ping)
 	s.finished.Add(1)
 	return s
@@ -124,7 +121,7 @@ func (s *session) handleMessage(raw []byte) {
 	}
 	told := errorOf(err)
 	if told.Code == CodeInternal {
-		s.log.Error("signalling: a message failed", "type", envelope.Type, "error", err)
+		s.log().Error("signalling: a message failed", "type", envelope.Type, "error", err)
 	}
 	s.srv.metrics.refused.WithLabelValues(string(told.Code)).Inc()
 	s.sendMessage(told.reply(envelope.ID))
@@ -188,7 +185,6 @@ func limit(l *rate.Limiter, format string, args ...any) error {
 // authenticate accepts the connection's first token.
 func (s *session) authenticate(id *auth.Identity, request string) {
 	s.identity.Store(id)
-	s.log = s.log.With("user", id.User)
 	cfg := s.srv.cfg
 	s.sendMessage(Welcome{
 		Type:        "welcome",
@@ -260,23 +256,30 @@ func (s *session) Reconnect(after time.Duration, why presence.Reason) {
 // Cut implements rooms.Session.
 func (s *session) Cut(c rooms.Cut) { s.end(causeOf(c)) }
 
-// writeFrame is the queue's way to the peer.
-func (s *session) writeFrame(frame []byte) error {
-	ctx, cancel := context.WithTimeout(context.Background(), writeTimeout)
-	defer cancel()
-	err := s.conn.Write(ctx, websocket.MessageText, frame)
-	switch {
-	case err == nil:
-	case errors.Is(err, context.DeadlineExceeded):
-		s.end(causeTooSlow)
-	default:
-		s.end(causeGone)
+// attempt implements outlet.
+func (s *session) attempt(t *try, frame []byte) ([]byte, error) { return s.sock.attempt(t, frame) }
+
+// finish implements outlet. The wheel looks at how long it takes.
+func (s *session) finish(rest []byte) error {
+	s.life.writing(s.srv.wheel.now())
+	defer s.life.written()
+	return s.sock.finish(rest)
+}
+
+// failed implements outlet.
+func (s *session) failed(error) { s.end(causeGone) }
+
+// log returns a logger that says whose connection it is. It is made anew each time: there is little to log of most.
+func (s *session) log() *slog.Logger {
+	log := s.srv.cfg.Logger.With("connection", s.id, "remote", s.from)
+	if id := s.identity.Load(); id != nil {
+		log = log.With("user", id.User)
 	}
-	return err
+	return log
 }
 
 // end ends the session for this cause unless it is ending already. It does not
-// block; finish does the work.
+// block; takeApart does the work.
 func (s *session) end(c cause) {
 	if s.ended.Swap(true) {
 		return
@@ -286,23 +289,24 @@ func (s *session) end(c cause) {
 	if c.unread {
 		s.out.close(true)
 	}
-	go s.finish()
+	go s.takeApart()
 }
 
-// finish takes the session apart. Presence comes first: whoever waits for the
+// takeApart takes the session apart. Presence comes first: whoever waits for the
 // streamer must not wait for a slow peer's close.
-func (s *session) finish() {
+func (s *session) takeApart() {
 	defer s.finished.Done()
 	s.in.close()
 	ctx := context.Background()
-	for room := range s.joined {
+	for _, m := range s.joined {
+		room := m.room
 		if err := s.srv.cfg.Hub.Leave(ctx, s, room, s.cause.release); err != nil && !errors.Is(err, rooms.ErrNotJoined) {
-			s.log.Error("signalling: leaving a room failed", "room", room, "error", err)
+			s.log().Error("signalling: leaving a room failed", "room", room, "error", err)
 		}
 	}
 	s.srv.cfg.Hub.Unregister(s)
 	s.out.close(s.cause.unread)
-	s.out.wait()
+	s.out.drained()
 	if s.cause.code != causeGone.code {
 		_ = s.conn.Close(s.cause.code, s.cause.reason) // waits for the peer's answer, but not for long
 	}
