@@ -12,6 +12,8 @@ type metrics struct {
 	received *prometheus.CounterVec // by type
 	refused  *prometheus.CounterVec // by code
 	closed   *prometheus.CounterVec // by close code
+
+	turnedAway *prometheus.CounterVec // handshakes, by code
 }
 
 func newMetrics(to prometheus.Registerer) metrics {
@@ -25,6 +27,8 @@ func newMetrics(to prometheus.Registerer) metrics {
 			Name: "tallylight_messages_refused_total", Help: "Messages answered with an error, by its code."}, []string{"code"}),
 		closed: with.NewCounterVec(prometheus.CounterOpts{
 			Name: "tallylight_connections_closed_total", Help: "Sockets that ended, by close code; 1000 is any end that the client chose or that just happened."}, []string{"code"}),
+		turnedAway: with.NewCounterVec(prometheus.CounterOpts{
+			Name: "tallylight_handshakes_refused_total", Help: "Handshakes that were refused, by the code of the problem; rate_limited and unavailable are bounds of an address and of the node."}, []string{"code"}),
 	}
 }
 

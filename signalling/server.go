@@ -27,6 +27,7 @@ type Server struct {
 	// sessions counts those that are not finished; they outlive their requests.
 	sessions sync.WaitGroup
 	writers  *writers
+	gate     *gate
 	draining atomic.Bool
 	leaving  sync.Once // everybody was told to
 
@@ -37,7 +38,7 @@ type Server struct {
 // NewServer returns a server; Run must run while it serves.
 func NewServer(cfg Config) *Server {
 	cfg = cfg.withDefaults()
-	s := &Server{cfg: cfg, wheel: wheel{every: cfg.tick()}, writers: newWriters(), open: make(map[*session]struct{})}
+	s := &Server{cfg: cfg, wheel: wheel{every: cfg.tick()}, writers: newWriters(), gate: newGate(cfg.Admit, cfg.AdmitFrom), open: make(map[*session]struct{})}
 	s.metrics = newMetrics(cfg.Metrics)
 	return s
 }
@@ -57,19 +58,22 @@ func (s *Server) Draining() bool { return s.draining.Load() }
 // ServeHTTP upgrades a request to a session, or refuses it with a problem
 // document. It returns as soon as the session runs.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	identity, problem := s.admit(r)
+	visitors, identity, problem := s.admit(r)
 	if problem != nil {
+		s.metrics.turnedAway.WithLabelValues(string(problem.Code)).Inc()
 		s.cfg.Logger.Info("signalling: handshake refused", "remote", r.RemoteAddr, "code", problem.Code, "reason", problem.Detail)
 		problem.write(w)
 		return
 	}
 	session := newSession(s, s.cfg.Node+"-"+randomID(), r.RemoteAddr)
+	session.visitors = visitors
 	conn, err := websocket.Accept(&upgrade{w, session.sock}, r, &websocket.AcceptOptions{
 		Subprotocols:       []string{Subprotocol},
 		InsecureSkipVerify: true, // admit has looked at the origin
 		OnPongReceived:     func(context.Context, []byte) { session.life.pong(s.wheel.now()) },
 	})
 	if err != nil {
+		s.gate.leave(visitors)
 		s.cfg.Logger.Info("signalling: handshake failed", "remote", r.RemoteAddr, "error", err)
 		return
 	}
@@ -78,11 +82,44 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.begin(session, identity)
 }
 
-// admit decides on a handshake before anything is kept for it.
-func (s *Server) admit(r *http.Request) (*auth.Identity, *problem) {
-	if s.draining.Load() {
-		return nil, &problem{Status: http.StatusServiceUnavailable, Code: CodeUnavailable, Detail: "this node is draining; come back to another one", retryAfter: "1"}
+// Full says why a handshake from this address (ip:port) would be refused now, whatever is in it, and when one may be let
+// in again; "": it would not be. It does not block.
+func (s *Server) Full(remote string) (why string, after time.Duration) {
+	if p := s.fullProblem(s.gate.ask(remote)); p != nil {
+		return p.Detail, p.after
 	}
+	return "", 0
+}
+
+func (s *Server) fullProblem(f *full) *problem {
+	switch {
+	case s.draining.Load():
+		return &problem{Status: http.StatusServiceUnavailable, Code: CodeUnavailable, Detail: "this node is draining; come back to another one", after: time.Second}
+	case f != nil:
+		return &problem{Status: http.StatusServiceUnavailable, Code: f.code, Detail: f.why, after: f.after}
+	default:
+		return nil
+	}
+}
+
+// admit decides on a handshake before anything is kept for it. Who is admitted has entered the gate.
+func (s *Server) admit(r *http.Request) (*visitors, *auth.Identity, *problem) {
+	visitors, f := s.gate.enter(r.RemoteAddr)
+	if problem := s.fullProblem(f); problem != nil {
+		if f == nil {
+			s.gate.leave(visitors)
+		}
+		return nil, nil, problem
+	}
+	identity, problem := s.check(r)
+	if problem != nil {
+		s.gate.leave(visitors)
+	}
+	return visitors, identity, problem
+}
+
+// check looks at what is in a handshake.
+func (s *Server) check(r *http.Request) (*auth.Identity, *problem) {
 	if offered := r.Header.Values("Sec-WebSocket-Protocol"); len(offered) > 0 && !offers(offered, Subprotocol) {
 		return nil, &problem{Status: http.StatusBadRequest, Code: CodeBadRequest, Detail: "offer the subprotocol " + Subprotocol + ", or none"}
 	}
@@ -140,6 +177,7 @@ func (s *Server) begin(session *session, identity *auth.Identity) {
 	if !s.add(session) {
 		session.end(causeRestart)
 		session.finished.Wait()
+		s.gate.leave(session.visitors)
 	}
 }
 
@@ -160,6 +198,7 @@ func (s *Server) remove(session *session) {
 	defer s.mu.Unlock()
 	delete(s.open, session)
 	s.metrics.open.Set(float64(len(s.open)))
+	s.gate.leave(session.visitors)
 }
 
 func (s *Server) all() []*session {
@@ -174,18 +213,18 @@ func (s *Server) all() []*session {
 
 // problem is an RFC 9457 problem document: why a handshake was refused.
 type problem struct {
-	Title      string `json:"title"`
-	Status     int    `json:"status"`
-	Code       Code   `json:"code"`
-	Detail     string `json:"detail"`
-	retryAfter string
+	Title  string        `json:"title"`
+	Status int           `json:"status"`
+	Code   Code          `json:"code"`
+	Detail string        `json:"detail"`
+	after  time.Duration // when it may be otherwise; 0: never, as it is
 }
 
 func (p *problem) write(w http.ResponseWriter) {
 	p.Title = http.StatusText(p.Status)
 	w.Header().Set("Content-Type", "application/problem+json")
-	if p.retryAfter != "" {
-		w.Header().Set("Retry-After", p.retryAfter)
+	if p.after > 0 {
+		w.Header().Set("Retry-After", retryAfter(p.after))
 	}
 	if p.Status == http.StatusUnauthorized {
 		w.Header().Set("WWW-Authenticate", "Bearer")

@@ -28,6 +28,8 @@ type session struct {
 	id   string
 	from string // the peer's address
 
+	visitors *visitors // those whom the gate counts it among
+
 	// Used by any goroutine.
 	identity atomic.Pointer[auth.Identity] // nil until authenticated
 	out      queue

@@ -79,6 +79,10 @@ type Config struct {
 	// Origins are the origins (scheme://host[:port]) of pages that may
 	// connect. Empty: only pages from the host that was asked for.
 	Origins []string
+	// Admit bounds who is connected to this node, and how fast they come;
+	// AdmitFrom the same for those from one address, which of IPv6 is a /64.
+	// The zero Bound lets everybody in.
+	Admit, AdmitFrom Bound
 	// Metrics may be nil.
 	Metrics prometheus.Registerer
 }

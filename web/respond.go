@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"net/http"
 	"strconv"
 	"strings"
@@ -68,6 +69,11 @@ func notFound(format string, args ...any) error {
 // retryLater is for what another node, or this one in a moment, may well do.
 func retryLater(cause error, format string, args ...any) error {
 	return &failure{code: rooms.CodeUnavailable, detail: fmt.Sprintf(format, args...), retryAfter: time.Second, cause: cause}
+}
+
+// full is for what is refused for now, whatever is asked.
+func full(wait time.Duration, why string) error {
+	return &failure{code: rooms.CodeUnavailable, detail: why, retryAfter: wait}
 }
 
 func tooMany(wait time.Duration, format string, args ...any) error {
@@ -137,7 +143,7 @@ func (s *server) fail(w http.ResponseWriter, r *http.Request, err error) {
 		h.Set("WWW-Authenticate", "Bearer")
 	}
 	if f.retryAfter > 0 {
-		h.Set("Retry-After", strconv.Itoa(int(f.retryAfter.Seconds())))
+		h.Set("Retry-After", strconv.Itoa(int(math.Ceil(f.retryAfter.Seconds()))))
 	}
 	if f.methods != nil {
 		h.Set("Allow", strings.Join(f.methods, ", "))

@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"time"
 
 	"github.com/go-chi/chi/v5"
 	"github.com/go-chi/chi/v5/middleware"
@@ -39,6 +40,9 @@ type Config struct {
 	Nodes func() []string
 	// Draining reports whether the node admits nobody any more; nil: never.
 	Draining func() bool
+	// Full says why a socket from an address (ip:port) would not be admitted
+	// now, and when one may be again; nil, or "": it would be.
+	Full func(remote string) (why string, after time.Duration)
 	// Done, if not nil, is closed when the node begins to stop: streams of
 	// events then end, or the server would wait for them for ever.
 	Done <-chan struct{}

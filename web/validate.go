@@ -22,6 +22,11 @@ func (s *server) validate(w http.ResponseWriter, r *http.Request) error {
 	if s.draining() {
 		return retryLater(nil, "this node is stopping; come back to another one")
 	}
+	if s.cfg.Full != nil {
+		if why, after := s.cfg.Full(r.RemoteAddr); why != "" {
+			return full(after, why)
+		}
+	}
 	id, err := s.known(r)
 	if err != nil {
 		return err

@@ -65,6 +65,22 @@ func TestValidateRefuses(t *testing.T) {
 	})
 }
 
+func TestValidateWhileFull(t *testing.T) {
+	asked := ""
+	inWorld(t, func(t *testing.T, w *world) {
+		a := w.get("/v1/validate", w.token(auth.Claims{User: "alice"}))
+		a.wantProblem(t, "full", http.StatusServiceUnavailable, "unavailable", "")
+		if p := decode[Problem](t, a); p.Detail != "there is no room" || a.header.Get("Retry-After") != "2" || asked == "" {
+			t.Errorf("got %+v, Retry-After %q; asked about %q", p, a.header.Get("Retry-After"), asked)
+		}
+	}, func(c *Config) {
+		c.Full = func(remote string) (string, time.Duration) {
+			asked = remote
+			return "there is no room", 1500 * time.Millisecond
+		}
+	})
+}
+
 func TestValidateWhileDraining(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		w.draining.Store(true)

@@ -27,6 +27,11 @@ type serveCmd struct {
 	TrustedProxy    []string `placeholder:"CIDR" help:"Network of proxies whose X-Forwarded-For is believed, such as 10.0.0.0/8 or one address (default: none)."`
 	PublicDirectory bool     `help:"Let anybody ask who is live, without a token."`
 
+	MaxConnections      int `default:"0" placeholder:"N" help:"Sockets that may be open at a time (default: as many as the limit of open files allows)."`
+	MaxHandshakes       int `default:"0" placeholder:"N" help:"Sockets that may come each second (default: 1000 for each processor)."`
+	MaxConnectionsPerIP int `name:"max-connections-per-ip" default:"5000" placeholder:"N" help:"Sockets that may be open from one address, or from one /64 of IPv6; 0 any number."`
+	MaxHandshakesPerIP  int `name:"max-handshakes-per-ip" default:"100" placeholder:"N" help:"Sockets that may come each second from one address, ten times as many at once; 0 any number."`
+
 	HeartbeatInterval time.Duration `default:"50s" help:"How often clients send a heartbeat; a streamer silent for two and a half of these is gone."`
 	PingInterval      time.Duration `default:"20s" help:"How often the server pings; 0 never."`
 	Drain             time.Duration `default:"20s" help:"Time over which clients are sent away on SIGTERM."`
@@ -53,6 +58,14 @@ func (c *serveCmd) check() error {
 		return usagef("--ping-interval must not be below 0; 0 turns pings off")
 	case c.Drain < 0:
 		return usagef("--drain must not be below 0, not %s", c.Drain)
+	case c.MaxConnections < 0:
+		return usagef("--max-connections must not be below 0, not %d", c.MaxConnections)
+	case c.MaxHandshakes < 0:
+		return usagef("--max-handshakes must not be below 0, not %d", c.MaxHandshakes)
+	case c.MaxConnectionsPerIP < 0:
+		return usagef("--max-connections-per-ip must not be below 0, not %d; 0 is any number", c.MaxConnectionsPerIP)
+	case c.MaxHandshakesPerIP < 0:
+		return usagef("--max-handshakes-per-ip must not be below 0, not %d; 0 is any number", c.MaxHandshakesPerIP)
 	case c.Node != "" && !validName.MatchString(c.Node):
 		return usagef("--node %q must be 1 to 64 of A-Z a-z 0-9 . _ -", c.Node)
 	case (c.Redis != "" || c.RedisPrefix != "") && !validName.MatchString(c.RedisPrefix):

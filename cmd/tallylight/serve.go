@@ -105,8 +105,9 @@ func newNode(ctx context.Context, cfg serveCmd, logger *slog.Logger) (*node, err
 	n.backend.connect(n.directory, n.hub)
 	metrics.MustRegister(n.directory, n.hub)
 	metrics.MustRegister(n.backend.metrics...)
+	admit, admitFrom := cfg.admission()
 	n.sockets = signalling.NewServer(signalling.Config{
-		Node: n.id, Hub: n.hub, Verifier: verifier, Logger: logger, Metrics: metrics,
+		Node: n.id, Admit: admit, AdmitFrom: admitFrom, Hub: n.hub, Verifier: verifier, Logger: logger, Metrics: metrics,
 		Heartbeat: cfg.HeartbeatInterval, Ping: pingOrNever(cfg.PingInterval), Origins: cfg.AllowedOrigin,
 	})
 	n.http = &http.Server{
@@ -116,7 +117,7 @@ func newNode(ctx context.Context, cfg serveCmd, logger *slog.Logger) (*node, err
 		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelDebug),
 		Handler: web.New(web.Config{
 			Node: n.id, Hub: n.hub, Store: store, Directory: n.directory, Records: db.records,
-			Verifier: verifier, Socket: n.sockets, Draining: n.sockets.Draining, Done: n.draining,
+			Verifier: verifier, Socket: n.sockets, Draining: n.sockets.Draining, Full: n.sockets.Full, Done: n.draining,
 			Metrics: metrics, PublicDirectory: cfg.PublicDirectory, Origins: cfg.AllowedOrigin, Logger: logger,
 			TrustedProxies: cfg.proxies, Checks: n.backend.checks, Nodes: n.backend.nodes,
 		}),

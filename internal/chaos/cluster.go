@@ -105,6 +105,7 @@ func newNode(c *cluster, proxies *toxiproxy.ApiServer, name, binary, database, d
 		"serve", "--listen", own, "--node", name, "--redis", "redis://" + n.wire.Listen + "/0",
 		"--database", "sqlite:" + database,
 		"--public-directory", "--drain", drainFor.String(), "--trusted-proxy", "127.0.0.1",
+		"--max-connections-per-ip", "0", "--max-handshakes-per-ip", "0", // all clients have one address
 	}
 	t.Cleanup(func() {
 		n.signal(syscall.SIGKILL)

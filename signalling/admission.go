@@ -1,0 +1,196 @@
+package signalling
+
+import (
+	"fmt"
+	"math"
+	"net/netip"
+	"strconv"
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
+)
+
+// Bound is how many may come and stay.
+type Bound struct {
+	Connections int // open at a time; 0: any number
+	PerSecond   int // handshakes; 0: any number
+	Burst       int // handshakes at once; 0: as many as in a second
+}
+
+// longestWait is how long somebody is sent away for at most.
+const longestWait = 30 * time.Second
+
+// gate counts those who are connected, and lets in as many as Bounds say: of all, and of those from one address. It is
+// asked before anything is kept for a handshake.
+type gate struct {
+	node, address Bound // fixed
+
+	mu      sync.Mutex
+	all     visitors
+	from    map[netip.Prefix]*visitors // only if addresses have a bound
+	sweepAt int                        // how many there may be before those who are gone are forgotten
+}
+
+// visitors are those of a node, or from one address. gate.mu guards them.
+type visitors struct {
+	inside int
+	pace   *rate.Limiter // nil: there is no bound
+	back   *rate.Limiter // gives those who are sent away a time of their own to come back at
+}
+
+// full says why nobody is let in, and for how long that lasts.
+type full struct {
+	code  Code
+	why   string
+	after time.Duration
+}
+
+// minVisited is how many addresses are kept before those of nobody are looked for.
+const minVisited = 1024
+
+func newGate(node, address Bound) *gate {
+	g := &gate{node: node, address: address, all: visitorsWithin(node), sweepAt: minVisited}
+	if address.Connections > 0 || address.PerSecond > 0 {
+		g.from = make(map[netip.Prefix]*visitors)
+	}
+	return g
+}
+
+func visitorsWithin(b Bound) (v visitors) {
+	if b.PerSecond > 0 {
+		if b.Burst == 0 {
+			b.Burst = b.PerSecond
+		}
+		v.pace = rate.NewLimiter(rate.Limit(b.PerSecond), b.Burst)
+		v.back = rate.NewLimiter(rate.Limit(b.PerSecond), 1)
+	}
+	return v
+}
+
+// enter counts a handshake from an address and a connection, which leave takes back. It does not block.
+func (g *gate) enter(remote string) (theirs *visitors, why *full) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	now := time.Now()
+	theirs, why = g.askLocked(remote, now)
+	if why != nil {
+		return nil, why
+	}
+	g.all.enter(now)
+	if theirs != nil {
+		theirs.enter(now)
+	}
+	return theirs, nil
+}
+
+// ask says why a handshake from an address would not be let in now, or nil. It does not block.
+func (g *gate) ask(remote string) *full {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	_, why := g.askLocked(remote, time.Now())
+	return why
+}
+
+func (g *gate) askLocked(remote string, now time.Time) (*visitors, *full) {
+	theirs := g.theirsLocked(remote, now)
+	if theirs != nil {
+		if why := theirs.refuse(g.address, now); why != nil {
+			why.code = CodeRateLimited
+			why.why = fmt.Sprintf("your address has %s here; if it is a proxy's, the node's --trusted-proxy should name it", why.why)
+			return nil, why
+		}
+	}
+	if why := g.all.refuse(g.node, now); why != nil {
+		why.code = CodeUnavailable
+		why.why = fmt.Sprintf("this node has %s; another one may have room", why.why)
+		return nil, why
+	}
+	return theirs, nil
+}
+
+// leave takes back what enter counted.
+func (g *gate) leave(theirs *visitors) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.all.inside--
+	if theirs != nil {
+		theirs.inside--
+	}
+}
+
+// theirsLocked returns the visitors from an address; nil if they are not counted.
+func (g *gate) theirsLocked(remote string, now time.Time) *visitors {
+	network, ok := networkOf(remote)
+	if g.from == nil || !ok {
+		return nil
+	}
+	theirs := g.from[network]
+	if theirs == nil {
+		g.sweepLocked(now)
+		v := visitorsWithin(g.address)
+		theirs = &v
+		g.from[network] = theirs
+	}
+	return theirs
+}
+
+// networkOf returns what one visitor has of addresses: one of IPv4, and 2^64 of IPv6 (RFC 6177).
+func networkOf(remote string) (netip.Prefix, bool) {
+	peer, err := netip.ParseAddrPort(remote)
+	if err != nil {
+		return netip.Prefix{}, false // a socket in the file system, for one
+	}
+	addr, bits := peer.Addr().Unmap().WithZone(""), 64
+	if addr.Is4() {
+		bits = 32
+	}
+	network, err := addr.Prefix(bits)
+	return network, err == nil
+}
+
+// sweepLocked forgets addresses that nobody is connected from, and nobody was of late. It waits until there are twice as
+// many as it left, so that it costs little.
+func (g *gate) sweepLocked(now time.Time) {
+	if len(g.from) < g.sweepAt {
+		return
+	}
+	for network, v := range g.from {
+		if v.inside == 0 && (v.pace == nil || v.pace.TokensAt(now) >= float64(v.pace.Burst())) {
+			delete(g.from, network)
+		}
+	}
+	g.sweepAt = max(2*len(g.from), minVisited)
+}
+
+// refuse says why one more can't be let in, or nil.
+func (v *visitors) refuse(b Bound, now time.Time) *full {
+	switch {
+	case b.Connections > 0 && v.inside >= b.Connections:
+		return &full{why: fmt.Sprintf("%d connections, which is its bound", v.inside), after: longestWait / 3}
+	case v.pace != nil && v.pace.TokensAt(now) < 1:
+		return &full{why: fmt.Sprintf("more than %d handshakes a second", b.PerSecond), after: v.comeBack(now)}
+	}
+	return nil
+}
+
+// comeBack gives everybody who is sent away a moment of their own, as many a second as are let in.
+func (v *visitors) comeBack(now time.Time) time.Duration {
+	r := v.back.ReserveN(now, 1)
+	wait := r.DelayFrom(now)
+	if wait > longestWait {
+		r.CancelAt(now)
+		wait = longestWait
+	}
+	return wait
+}
+
+func (v *visitors) enter(now time.Time) {
+	v.inside++
+	if v.pace != nil {
+		v.pace.AllowN(now, 1)
+	}
+}
+
+// retryAfter is how a header says a time: in whole seconds, and one at least.
+func retryAfter(d time.Duration) string { return strconv.Itoa(max(1, int(math.Ceil(d.Seconds())))) }
