@@ -189,7 +189,8 @@ func (s *Server) add(session *session) bool {
 	}
 	s.open[session] = struct{}{}
 	s.metrics.open.Set(float64(len(s.open)))
-	s.sessions.Go(session.run)
+	s.sessions.Add(1)
+	go session.await()
 	return true
 }
 

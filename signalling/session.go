@@ -62,18 +62,30 @@ func newSession(srv *Server, id, from string) *session {
 	return s
 }
 
-// run reads until the connection ends. It is the session's own goroutine, and
-// returns when the session is finished, whoever ended it: the server counts it
-// as open for as long.
-func (s *session) run() {
-	defer func() {
-		s.finished.Wait()
-		s.srv.remove(s)
-	}()
+// await waits for what the peer sends next. It and read are the session's own goroutines, one after the other: that which
+// waits, and there is one of it for every connection, never needs more than the smallest stack.
+func (s *session) await() {
+	for {
+		frame, err := s.sock.await()
+		switch {
+		case err != nil:
+			s.readNoMore(causeGone)
+			return
+		case frame:
+			go s.read()
+			return
+		default:
+			s.life.pong(s.srv.wheel.now())
+		}
+	}
+}
+
+// read reads a message, and what was read with it.
+func (s *session) read() {
 	for {
 		kind, frame, err := s.conn.Read(context.Background())
 		if err != nil {
-			s.end(causeOfRead(err))
+			s.readNoMore(causeOfRead(err))
 			return
 		}
 		s.life.message(s.srv.wheel.now())
@@ -83,7 +95,20 @@ func (s *session) run() {
 		default:
 			s.in.push(frame) // refused once the session has ended: then only the close matters
 		}
+		if s.sock.library.Buffered() == 0 {
+			go s.await()
+			return
+		}
 	}
+}
+
+// readNoMore ends the session, whose reader ends with it. It returns when the session is finished, whoever ended it: the
+// server counts it as open for as long.
+func (s *session) readNoMore(c cause) {
+	s.end(c)
+	s.finished.Wait()
+	s.srv.remove(s)
+	s.srv.sessions.Done()
 }
 
 // causeOfRead says what a failed read means. The library has already answered
@@ -310,6 +335,7 @@ func (s *session) takeApart() {
 	s.out.close(s.cause.unread)
 	s.out.drained()
 	if s.cause.code != causeGone.code {
+		s.sock.readThrough()
 		_ = s.conn.Close(s.cause.code, s.cause.reason) // waits for the peer's answer, but not for long
 	}
 	_ = s.conn.CloseNow()

@@ -3,25 +3,43 @@ package signalling
 import (
 	"bufio"
 	"bytes"
+	"io"
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"syscall"
+	"time"
 )
 
-// buffers is how many bytes a connection's buffers hold, each way. All that the library writes for us are control
-// frames, which are smaller (RFC 6455 §5.5); what is read into something larger goes past a full buffer.
-const buffers = 256
+// How many bytes are kept for a connection to read into, and to write from. All that the library writes for us are control
+// frames, which are smaller (RFC 6455 §5.5). What it reads is copied from our buffer, or is too large for any.
+const (
+	readBuffer    = 256
+	libraryReader = 16 // the least that bufio makes
+	libraryWriter = 128
+)
 
 // socket is a connection as the WebSocket library sees it. The library reads from it, and writes control frames: each in
 // one call, as its buffer holds the largest of them. Data frames are written past the library, ready-made, by the queue:
 // that saves its locks, its timers and its copying for each of ten thousand readers. Two things make it safe. Frames
 // are whole: whoever writes one holds mu. And nothing follows a close frame (RFC 6455 §5.5.1), whoever sent it.
+//
+// Between two messages the socket is waited for past the library as well, see await.
 type socket struct {
 	net.Conn
-	raw syscall.RawConn // nil where there is none: then nothing can be written without waiting
+	raw syscall.RawConn // nil where there is none: then nothing can be read or written without waiting
 
-	early []byte // owned by the reader: what net/http had read already
+	// Owned by the reader: who awaits, or the library.
+	library *bufio.Reader         // the library's own buffer
+	early   []byte                // read, and not yet by the library
+	buffer  [readBuffer]byte      // of what is awaited
+	got     int                   // into buffer
+	failed  error                 // by that
+	take    func(fd uintptr) bool // takeOnce, made once
+
+	awaiting sync.Mutex  // held by who awaits
+	through  atomic.Bool // all reading is the library's from now on
 
 	half bool // owned by the queue: the beginning of a frame is written, and mu is held for the rest
 
@@ -50,16 +68,83 @@ func (u *upgrade) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	if own, ok := conn.(syscall.Conn); ok {
 		s.raw, err = own.SyscallConn()
 	}
-	return s, bufio.NewReadWriter(bufio.NewReaderSize(s, buffers), bufio.NewWriterSize(s, buffers)), err
+	s.take = s.takeOnce
+	s.library = bufio.NewReaderSize(s, libraryReader)
+	return s, bufio.NewReadWriter(s.library, bufio.NewWriterSize(s, libraryWriter)), err
+}
+
+// await waits, between two messages, for what the peer sends next. A pong ends here, and frame is false; anything else is
+// the library's to read, and frame is true. It waits with next to nothing on its goroutine's stack, where the library
+// would need four times as much; and pongs are nearly all that most peers ever send.
+func (s *socket) await() (frame bool, err error) {
+	s.awaiting.Lock()
+	defer s.awaiting.Unlock()
+	if s.through.Load() || s.library.Buffered() > 0 {
+		return true, nil
+	}
+	for len(s.early) == 0 {
+		if err := s.fill(); s.through.Load() {
+			return true, nil // it was interrupted, or the library will find the same
+		} else if err != nil {
+			return false, err
+		}
+	}
+	n := pongIn(s.early)
+	s.consume(n)
+	return n == 0, nil
+}
+
+// readThrough ends an await, and has all that is read from now on read by the library: a close handshake is its business.
+func (s *socket) readThrough() {
+	s.through.Store(true)
+	_ = s.Conn.SetReadDeadline(time.Now()) // an await ends with an error that it passes over
+	s.awaiting.Lock()
+	defer s.awaiting.Unlock()
+	_ = s.Conn.SetReadDeadline(time.Time{})
+}
+
+// fill waits for bytes, and reads them.
+func (s *socket) fill() error {
+	s.got, s.failed = 0, nil
+	if s.raw == nil {
+		s.got, s.failed = s.Conn.Read(s.buffer[:])
+	} else if err := s.raw.Read(s.take); err != nil {
+		return err
+	}
+	s.early = s.buffer[:s.got]
+	if s.got == 0 && s.failed == nil {
+		return io.EOF
+	}
+	return s.failed
+}
+
+// takeOnce reads if there is anything, and says whether that is over.
+func (s *socket) takeOnce(fd uintptr) bool {
+	for {
+		n, err := syscall.Read(int(fd), s.buffer[:])
+		switch err {
+		case syscall.EINTR:
+			continue
+		case syscall.EAGAIN:
+			return false
+		default:
+			s.got, s.failed = max(n, 0), err
+			return true
+		}
+	}
+}
+
+func (s *socket) consume(n int) {
+	if s.early = s.early[n:]; len(s.early) == 0 {
+		s.early = nil
+	}
 }
 
 // Read implements net.Conn.
 func (s *socket) Read(p []byte) (int, error) {
 	if len(s.early) > 0 {
 		n := copy(p, s.early)
-		if s.early = s.early[n:]; len(s.early) == 0 {
-			s.early = nil
-		}
+		s.consume(n)
 		return n, nil
 	}
 	return s.Conn.Read(p)
