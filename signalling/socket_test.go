@@ -35,6 +35,7 @@ func pair(t *testing.T) (*socket, *net.TCPConn) {
 		t.Fatal(err)
 	}
 	s := &socket{Conn: own}
+	s.take, s.library = s.takeOnce, bufio.NewReaderSize(s, libraryReader)
 	if s.raw, err = own.(*net.TCPConn).SyscallConn(); err != nil {
 		t.Fatal(err)
 	}
@@ -173,5 +174,105 @@ func TestUpgradeKeepsEarlyMessages(t *testing.T) {
 		if got := <-messages; got != m {
 			t.Fatalf("got %q, want %q", got, m)
 		}
+	}
+}
+
+// awaits returns what one await says.
+func awaits(s *socket) chan string {
+	said := make(chan string, 1)
+	go func() {
+		frame, err := s.await()
+		switch {
+		case err != nil:
+			said <- "error"
+		case frame:
+			said <- "frame"
+		default:
+			said <- "pong"
+		}
+	}()
+	return said
+}
+
+// Pongs end where they are awaited; everything else, and what is not all there, is the library's, byte by byte.
+func TestSocketAwaits(t *testing.T) {
+	const pong, long = "\x8a\x80abcd", "\x8a\x83abcdxyz"
+	for _, test := range []struct {
+		name, sent string
+		want       []string
+		left       string
+	}{
+		{"a pong", pong, []string{"pong"}, ""},
+		{"pongs with something in them", long + pong + long, []string{"pong", "pong", "pong"}, ""},
+		{"a frame", "\x81\x80abcd", []string{"frame"}, "\x81\x80abcd"},
+		{"a pong, then a frame", pong + "\x81\x80abcd", []string{"pong", "frame"}, "\x81\x80abcd"},
+		{"a frame, then a pong", "\x81\x80abcd" + pong, []string{"frame"}, "\x81\x80abcd" + pong},
+		{"half a pong", long[:7], []string{"frame"}, long[:7]},
+		{"the first byte of a pong", long[:1], []string{"frame"}, long[:1]},
+		{"a pong that is not masked", "\x8a\x00abcd", []string{"frame"}, "\x8a\x00abcd"},
+		{"a pong that is too long", "\x8a\xfe\x00\x7eabcd", []string{"frame"}, "\x8a\xfe\x00\x7eabcd"},
+		{"a pong in pieces", "\x0a\x80abcd", []string{"frame"}, "\x0a\x80abcd"},
+		{"a pong with a reserved bit", "\xca\x80abcd", []string{"frame"}, "\xca\x80abcd"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			s, peer := pair(t)
+			if _, err := peer.Write([]byte(test.sent)); err != nil {
+				t.Fatal(err)
+			}
+			_ = peer.CloseWrite()
+			for _, want := range test.want {
+				if got := <-awaits(s); got != want {
+					t.Fatalf("got %s, want %s", got, want)
+				}
+			}
+			if left, err := io.ReadAll(s.library); string(left) != test.left || err != nil {
+				t.Errorf("the library reads %q, %v, want %q", left, err, test.left)
+			}
+			if got := <-awaits(s); got != "error" {
+				t.Errorf("after the end: %s", got)
+			}
+		})
+	}
+}
+
+// What the library has read beyond one message is a message that nobody need wait for.
+func TestSocketAwaitsWhatTheLibraryHolds(t *testing.T) {
+	s, peer := pair(t)
+	if _, err := peer.Write([]byte("ab")); err != nil {
+		t.Fatal(err)
+	}
+	if b, err := s.library.ReadByte(); b != 'a' || err != nil {
+		t.Fatal(b, err)
+	}
+	if got := <-awaits(s); got != "frame" {
+		t.Errorf("got %s", got)
+	}
+}
+
+// A close handshake is read by the library: nobody else may read then, or take something for it.
+func TestSocketReadsThrough(t *testing.T) {
+	for name, sent := range map[string]string{"nothing has come": "", "something has come": "\x88\x80abcd"} {
+		t.Run(name, func(t *testing.T) {
+			for range 100 {
+				s, peer := pair(t)
+				said := awaits(s)
+				var writing sync.WaitGroup
+				writing.Go(func() { _, _ = peer.Write([]byte(sent)) })
+				s.readThrough()
+				if got := <-said; got != "frame" {
+					t.Fatalf("who waits is told %s", got)
+				}
+				if got := <-awaits(s); got != "frame" {
+					t.Fatalf("and whoever waits next %s", got)
+				}
+				writing.Wait()
+				_ = peer.CloseWrite()
+				if read, err := io.ReadAll(s.library); string(read) != sent || err != nil {
+					t.Fatalf("the library reads %q, %v", read, err)
+				}
+				_ = s.Close()
+				_ = peer.Close()
+			}
+		})
 	}
 }
