@@ -130,6 +130,7 @@ func (s *session) handleJoin(id string, m Join) error {
 	s.joined.add(m.Room, m.Role)
 	if !again && m.Role == auth.RoleStreamer {
 		s.life.streaming.Add(1)
+		s.srv.wheel.look(s)
 	}
 	return nil
 }
@@ -294,5 +295,6 @@ func (s *session) handleRefresh(id string, m Refresh) error {
 		return refuse(CodeForbidden, "the new token is another user's")
 	}
 	s.identity.Store(identity)
+	s.srv.wheel.look(s)
 	return s.ok(id, OK{ExpiresAt: presence.MillisOf(identity.Expires)})
 }

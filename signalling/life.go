@@ -1,7 +1,7 @@
 package signalling
 
 import (
-	"context"
+	"math"
 	"math/rand/v2"
 	"sync/atomic"
 	"time"
@@ -9,41 +9,6 @@ import (
 	"github.com/tallylight/tallylight/auth"
 	"github.com/tallylight/tallylight/presence"
 )
-
-// late is how late a tick of the wheel may come before it is taken as a sign
-// that the whole process was frozen. Peers could not reach us meanwhile, so
-// that time does not count against them.
-const late = 2 * time.Second
-
-// wheel is the clock of all sessions of a server, and what looks at their
-// deadlines. Its time stands still while the process does.
-type wheel struct {
-	every time.Duration
-	at    atomic.Int64 // the wheel's time, ns since it began
-}
-
-func (w *wheel) now() time.Duration { return time.Duration(w.at.Load()) }
-
-// run moves the wheel until the context ends.
-func (w *wheel) run(ctx context.Context, tick func(now time.Duration)) {
-	ticker := time.NewTicker(w.every)
-	defer ticker.Stop()
-	last := time.Now()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-			now := time.Now()
-			step := now.Sub(last)
-			if step > w.every+late {
-				step = w.every
-			}
-			last = now
-			tick(time.Duration(w.at.Add(int64(step))))
-		}
-	}
-}
 
 // life is what is known of a connection's being alive, in the wheel's time.
 type life struct {
@@ -84,49 +49,71 @@ func (l *life) written()                  { l.writingAt.Store(0) }
 
 func (l *life) pong(now time.Duration) { l.heardAt.Store(int64(now)) }
 
-// tick looks at the session's deadlines. Only the wheel calls it.
-func (s *session) tick(now time.Duration) {
-	s.tickWriting(now)
+// never is after every deadline.
+const never = time.Duration(math.MaxInt64)
+
+// tick looks at the session's deadlines, and returns the next. Only the wheel calls it. Whoever sets an earlier one has the
+// wheel look again.
+func (s *session) tick(now time.Duration) (next time.Duration) {
+	next = s.tickWriting(now)
 	if s.ended.Load() {
-		return
+		return next
 	}
 	id := s.identity.Load()
 	if id == nil {
-		if now-s.life.begunAt >= helloTimeout {
-			s.end(causeNoHello)
-		}
-		return
+		return min(next, s.tickHello(now))
 	}
-	s.tickToken(id)
-	s.tickPing(now)
-	s.tickStreaming(now)
+	return min(next, s.tickToken(now, id), s.tickPing(now), s.tickSilence(now), s.tickReassure(now))
 }
 
 // tickWriting gives up on a peer that has stopped reading, also while the session is being taken apart.
-func (s *session) tickWriting(now time.Duration) {
-	if at := s.life.writingAt.Load(); at != 0 && now-time.Duration(at) >= writeTimeout {
+func (s *session) tickWriting(now time.Duration) (next time.Duration) {
+	at := s.life.writingAt.Load()
+	if at == 0 {
+		return never
+	}
+	if next = time.Duration(at) + writeTimeout; now >= next {
 		s.end(causeTooSlow)
 		_ = s.sock.Close()
+		return never
 	}
+	return next
 }
 
+// tickHello ends a connection that does not say who it is.
+func (s *session) tickHello(now time.Duration) (next time.Duration) {
+	next = s.life.begunAt + helloTimeout
+	if now >= next {
+		s.end(causeNoHello)
+	}
+	return next
+}
+
+// lookAtTokens is how often at least a token's end is looked at: it is in the world's time, and the wheel's may stand still.
+const lookAtTokens = 30 * time.Second
+
 // tickToken ends the connection with its token, and warns before.
-func (s *session) tickToken(id *auth.Identity) {
+func (s *session) tickToken(now time.Duration, id *auth.Identity) (next time.Duration) {
 	left := time.Until(id.Expires)
-	switch {
-	case left <= -auth.Leeway:
+	if left <= -auth.Leeway {
 		s.end(causeExpired)
-	case left <= expiryNotice && s.life.warned != id:
+		return never
+	}
+	if left <= expiryNotice && s.life.warned != id {
 		s.life.warned = id
 		s.sendMessage(Expiring{Type: "expiring", ExpiresAt: presence.MillisOf(id.Expires)})
 	}
+	if s.life.warned != id {
+		return now + min(left-expiryNotice, lookAtTokens)
+	}
+	return now + min(left+auth.Leeway, lookAtTokens)
 }
 
 // tickPing pings, and ends the connection if nothing came back.
-func (s *session) tickPing(now time.Duration) {
+func (s *session) tickPing(now time.Duration) (next time.Duration) {
 	l, every := &s.life, s.srv.cfg.Ping
 	if every < 0 {
-		return
+		return never
 	}
 	if l.waiting && time.Duration(l.heardAt.Load()) >= l.pingedAt {
 		l.waiting = false
@@ -138,22 +125,36 @@ func (s *session) tickPing(now time.Duration) {
 		l.pingedAt, l.waiting = now, true
 		s.out.pushPing() // the pong reaches life.pong through the reader
 	}
+	if l.waiting {
+		return l.pingedAt + pongTimeout
+	}
+	return l.pingedAt + every
 }
 
-// tickStreaming ends a connection whose app sends nothing although its pongs
-// come, and lets a streamer's client hear from us often enough to notice when
-// we are gone.
-func (s *session) tickStreaming(now time.Duration) {
-	l, cfg := &s.life, s.srv.cfg
-	streaming := l.streaming.Load() > 0
+// tickSilence ends a connection whose app sends nothing although its pongs come.
+func (s *session) tickSilence(now time.Duration) (next time.Duration) {
+	cfg := &s.srv.cfg
+	if s.life.streaming.Load() == 0 && cfg.Ping > 0 {
+		return never
+	}
 	// A message counts from the tick before it came: without one tick more, its
 	// sender would have less time than was promised.
-	if (streaming || cfg.Ping < 0) && now-time.Duration(l.messageAt.Load()) >= cfg.silence()+cfg.tick() {
+	next = time.Duration(s.life.messageAt.Load()) + cfg.silence() + cfg.tick()
+	if now >= next {
 		s.end(causeSilent)
-		return
 	}
-	if streaming && now-l.reassureAt >= cfg.reassure() {
-		l.reassureAt = now
+	return next
+}
+
+// tickReassure lets a streamer's client hear from us often enough to notice when we are gone.
+func (s *session) tickReassure(now time.Duration) (next time.Duration) {
+	if s.life.streaming.Load() == 0 || s.ended.Load() {
+		return never
+	}
+	if next = s.life.reassureAt + s.srv.cfg.reassure(); now >= next {
+		s.life.reassureAt = now
 		s.sendMessage(Heartbeat{Type: "heartbeat", Now: presence.MillisOf(time.Now())})
+		next = now + s.srv.cfg.reassure()
 	}
+	return next
 }

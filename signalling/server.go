@@ -45,11 +45,7 @@ func NewServer(cfg Config) *Server {
 
 // Run looks after the deadlines of all sessions until the context ends.
 func (s *Server) Run(ctx context.Context) {
-	s.wheel.run(ctx, func(now time.Duration) {
-		for _, session := range s.all() {
-			session.tick(now)
-		}
-	})
+	s.wheel.run(ctx, s.wheel.tick)
 }
 
 // Draining reports whether the server refuses newcomers.
@@ -177,7 +173,7 @@ func (s *Server) begin(session *session, identity *auth.Identity) {
 	if !s.add(session) {
 		session.end(causeRestart)
 		session.finished.Wait()
-		s.gate.leave(session.visitors)
+		s.forget(session)
 	}
 }
 
@@ -189,6 +185,7 @@ func (s *Server) add(session *session) bool {
 	}
 	s.open[session] = struct{}{}
 	s.metrics.open.Set(float64(len(s.open)))
+	s.wheel.look(session)
 	s.sessions.Add(1)
 	go session.await()
 	return true
@@ -196,9 +193,16 @@ func (s *Server) add(session *session) bool {
 
 func (s *Server) remove(session *session) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	delete(s.open, session)
 	s.metrics.open.Set(float64(len(s.open)))
+	s.mu.Unlock()
+	s.forget(session)
+}
+
+// forget is the end of a session, open or not.
+func (s *Server) forget(session *session) {
+	session.gone.Store(true)
+	s.wheel.look(session)
 	s.gate.leave(session.visitors)
 }
 

@@ -36,8 +36,11 @@ type session struct {
 	in       inbox
 	life     life
 	ended    atomic.Bool
+	gone     atomic.Bool    // the server knows it no more
 	cause    cause          // written once by whoever set ended, read by takeApart
 	finished sync.WaitGroup // one from the beginning, none once takeApart has returned
+
+	slot int // owned by the wheel: its place there, from 1; 0: none
 
 	// Owned by the inbox's goroutine, and by takeApart once the inbox is closed.
 	joined   memberships
@@ -212,6 +215,7 @@ func limit(l *rate.Limiter, format string, args ...any) error {
 // authenticate accepts the connection's first token.
 func (s *session) authenticate(id *auth.Identity, request string) {
 	s.identity.Store(id)
+	s.srv.wheel.look(s)
 	cfg := s.srv.cfg
 	s.sendMessage(Welcome{
 		Type:        "welcome",
@@ -289,6 +293,7 @@ func (s *session) attempt(t *try, frame []byte) ([]byte, error) { return s.sock.
 // finish implements outlet. The wheel looks at how long it takes.
 func (s *session) finish(rest []byte) error {
 	s.life.writing(s.srv.wheel.now())
+	s.srv.wheel.look(s)
 	defer s.life.written()
 	return s.sock.finish(rest)
 }
