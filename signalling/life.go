@@ -125,10 +125,14 @@ func (s *session) tickPing(now time.Duration) (next time.Duration) {
 		l.pingedAt, l.waiting = now, true
 		s.out.pushPing() // the pong reaches life.pong through the reader
 	}
-	if l.waiting {
+	switch {
+	case !l.waiting || now < l.pingedAt+every && every < pongTimeout:
+		return l.pingedAt + every
+	case now < l.pingedAt+every:
 		return l.pingedAt + pongTimeout
+	default:
+		return now // with the next tick: the next ping waits for this one's answer
 	}
-	return l.pingedAt + every
 }
 
 // tickSilence ends a connection whose app sends nothing although its pongs come.

@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -54,35 +55,57 @@ func TestWheelHoldsWhoIsThere(t *testing.T) {
 	})
 }
 
-// A connection at which nothing is due is not looked at: in a minute that is three pings, and what became of them.
+// A connection at which nothing is due is not looked at; and yet pings come as often as was asked for, whether that is more
+// often than one may go unanswered or not.
 func TestWheelLeavesAloneWhoIsNotDue(t *testing.T) {
-	onNode(t, nil, func(t *testing.T, n *node) {
-		srv := NewServer(Config{Node: "n2", Hub: n.hub, Verifier: n.server.cfg.Verifier, Logger: n.server.cfg.Logger}) // does not run
-		s := newSession(srv, "n2-1", "pipe")
-		own, peer := net.Pipe()
-		defer own.Close()
-		go func() { _, _ = io.Copy(io.Discard, peer) }()
-		s.sock.Conn = own
-		s.identity.Store(&auth.Identity{Expires: time.Now().Add(time.Hour)})
-		srv.wheel.look(s)
-		looked := 0
-		for now := time.Second; now <= 120*time.Second; now += time.Second {
-			var before time.Duration
-			if len(srv.wheel.row) > 0 {
-				before = srv.wheel.row[0].at
+	for _, test := range []struct {
+		every  time.Duration
+		looked int // at most, in five minutes
+	}{
+		{2 * time.Second, 160}, {9 * time.Second, 45}, {10 * time.Second, 45}, {15 * time.Second, 60}, {DefaultPing, 45},
+	} {
+		onNode(t, nil, func(t *testing.T, n *node) {
+			// It does not run: the wheel is turned by hand.
+			srv := NewServer(Config{Node: "n2", Hub: n.hub, Verifier: n.server.cfg.Verifier, Logger: n.server.cfg.Logger, Ping: test.every})
+			s := newSession(srv, "n2-1", "pipe")
+			own, peer := net.Pipe()
+			s.sock.Conn = own
+			var pings atomic.Int64
+			go func() {
+				for b := make([]byte, 2); ; {
+					if _, err := io.ReadFull(peer, b); err != nil {
+						return
+					}
+					if b[0] == pingFrame {
+						pings.Add(1)
+						s.life.pong(srv.wheel.now())
+					}
+				}
+			}()
+			s.identity.Store(&auth.Identity{Expires: time.Now().Add(time.Hour)})
+			srv.wheel.look(s)
+			looked := 0
+			for now := time.Second; now <= 5*time.Minute; now += time.Second {
+				var before time.Duration
+				if len(srv.wheel.row) > 0 {
+					before = srv.wheel.row[0].at
+				}
+				srv.wheel.at.Store(int64(now))
+				srv.wheel.tick(now)
+				synctest.Wait()
+				if srv.wheel.row[0].at != before {
+					looked++
+				}
 			}
-			srv.wheel.at.Store(int64(now))
-			srv.wheel.tick(now)
-			synctest.Wait()
-			s.life.pong(now)
-			if srv.wheel.row[0].at != before {
-				looked++
+			_ = own.Close()
+			if looked > test.looked {
+				t.Errorf("pinged every %s, it was looked at %d times in five minutes", test.every, looked)
 			}
-		}
-		if looked < 9 || looked > 16 {
-			t.Errorf("in two minutes it was looked at %d times", looked)
-		}
-	})
+			if most := int64(5 * time.Minute / test.every); pings.Load() > most+1 || pings.Load() < most-1 {
+				t.Errorf("to be pinged every %s, it was %d times in five minutes", test.every, pings.Load())
+			}
+		})
+	}
 }
 
 // Whoever begins to stream hears from the node in time from then on, whatever the next deadline was before. (Over TCP: where
