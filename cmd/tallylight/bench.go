@@ -29,6 +29,9 @@ type benchCmd struct {
 	Rate        float64       `default:"5" help:"Events a second to publish in each room. A node takes 50 messages a second from a connection: with more than 40, moderators come to help, one for each 40."`
 	For         time.Duration `default:"10s" help:"How long to publish."`
 	Size        int           `default:"100" help:"Bytes of data in what is published, 32 to 8192."`
+	Stall       int           `default:"0" placeholder:"N" help:"Viewers who stop reading when publishing begins, to see what becomes of them and of everybody else. Large and many events (--size, --rate) make it soon."`
+	Churn       float64       `default:"0" placeholder:"N" help:"Viewers a second who are cut off at random while something is published, and come back with what they missed."`
+	Away        time.Duration `default:"1m" help:"How long at most they are away."`
 	Reconnect   bool          `help:"At the end, drop all viewers at once and see them back, with what they missed."`
 
 	Pid  []int `placeholder:"PID" help:"Process to measure (Linux): a node, its Redis. Repeated for several; what each used is divided by all connections or deliveries."`
@@ -70,7 +73,8 @@ func (c *benchCmd) config() bench.Config {
 		URLs: c.URL, Sources: c.Source,
 		Secret: string(c.JWTSecret), Issuer: c.Issuer, Audience: c.Audience,
 		Streamers: c.Streamers, Viewers: c.Viewers, Rooms: c.Rooms,
-		ConnectRate: c.ConnectRate, Settle: c.Settle, Idle: c.Idle, Rate: c.Rate, For: c.For, Size: c.Size, Reconnect: c.Reconnect,
+		ConnectRate: c.ConnectRate, Settle: c.Settle, Idle: c.Idle, Rate: c.Rate, For: c.For, Size: c.Size,
+		Stall: c.Stall, Churn: c.Churn, Away: c.Away, Reconnect: c.Reconnect,
 		Pids: slices.Compact(slices.Sorted(slices.Values(c.Pid))),
 	}
 }

@@ -31,6 +31,9 @@ func TestBenchMistakes(t *testing.T) {
 		"--reconnect --viewers 0":         "--reconnect",
 		"--connect-rate=-1":               "--connect-rate",
 		"--rate=-1":                       "--rate",
+		"--stall 101":                     "--stall",
+		"--churn=-1":                      "--churn",
+		"--churn 1 --away 0s":             "--away",
 		"--streamers=-1":                  "--streamers",
 		"--streamers 0 --viewers 0":       "--viewers",
 		"--url ws://h --url ftp://localh": "ftp://localh",
@@ -95,6 +98,34 @@ func TestBenchAgainstANode(t *testing.T) {
 		_, list := p.get("/v1/live", token(t, "admin", admin))
 		return strings.Contains(list, `"total":0`)
 	})
+}
+
+// Viewers who are cut off at random lose nothing, and those who stop reading are nobody else's trouble.
+func TestBenchWithTrouble(t *testing.T) {
+	p := start(t)
+	code, out, errOut := run(
+		"bench", "--url", "ws://"+p.addr, "--jwt-secret", testSecret, "--viewers", "40", "--connect-rate", "0",
+		"--rate", "20", "--for", "3s", "--churn", "20", "--away", "1s", "--stall", "2", "--json",
+	)
+	if code != exitOK {
+		t.Fatalf("exit code %d: %s", code, errOut)
+	}
+	var got bench.Report
+	if err := json.Unmarshal([]byte(out), &got); err != nil {
+		t.Fatalf("%v in %s", err, out)
+	}
+	if got.Lost != 0 || got.Repeated != 0 || got.Strayed != 0 || len(got.Closes) != 0 || len(got.Errors) != 0 {
+		t.Errorf("something went wrong: %s", out)
+	}
+	if c := got.Churned; c == nil || c.Cut < 20 || c.Recovered != c.Cut || c.Absent != 0 {
+		t.Errorf("cut off: %+v", c)
+	}
+	if s := got.Stalled; s == nil || s.Viewers != 2 {
+		t.Errorf("stopped reading: %+v", s)
+	}
+	if n := got.Publish.Deliveries; n > 60*39 || n < 60*20 { // all but those who do not read; and what is away gets it later, as missed
+		t.Errorf("%d were delivered", n)
+	}
 }
 
 // Ctrl-C ends it in order, and what was measured is printed.

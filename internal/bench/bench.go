@@ -28,6 +28,8 @@ type run struct {
 	tally   tally
 	pulse   pulse
 	reading sync.WaitGroup // all readers
+	stall   stall
+	peaks   peaks
 
 	// Fixed once cast has returned.
 	rooms   []*room
@@ -74,12 +76,18 @@ func (r *run) phases(ctx context.Context, report *Report) error {
 		err = r.idle(ctx, report)
 	}
 	report.hold(before, takeSample(r.cfg.Pids), r.tally.joined.Load())
+	watching, unwatch := context.WithCancel(context.WithoutCancel(ctx))
+	var watch sync.WaitGroup
+	watch.Go(func() { r.peaks.watch(watching, r.cfg.Pids) })
 	if err == nil && r.cfg.publishes() {
 		err = r.publish(ctx, report)
 	}
 	if err == nil && r.cfg.Reconnect {
 		err = r.reconnect(ctx, report)
 	}
+	unwatch()
+	watch.Wait()
+	report.peaked(&r.peaks)
 	return err
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net"
 	"net/http"
 	"sync"
 	"sync/atomic"
@@ -31,6 +32,8 @@ type client struct {
 	role  auth.Role
 	room  *room
 	shard *shard
+	// stalls: it stops reading when publishing begins, and has little room for what it does not read.
+	stalls bool
 
 	// Used by any goroutine.
 	beatSent atomic.Int64 // micros of a heartbeat that is not answered, or 0
@@ -121,6 +124,9 @@ func (c *client) attempt(ctx context.Context, n int, since position) error {
 	if err != nil {
 		return err
 	}
+	if tcp, ok := s.conn.(*net.TCPConn); ok && c.stalls {
+		_ = tcp.SetReadBuffer(smallWindow) // with the usual one, it would not be missed for long
+	}
 	k := &conn{socket: s, c: c}
 	c.mu.Lock()
 	c.conn = k
@@ -163,7 +169,11 @@ func (c *client) ended(k *conn, err error) {
 		c.beatSent.Store(0)
 		c.pending.Store(0)
 	}
-	if !k.ours.Load() {
+	switch {
+	case k.ours.Load():
+	case c.stalls:
+		c.run.tally.stalled.add(kindOf(err))
+	default:
 		c.run.tally.closes.add(kindOf(err))
 	}
 }
@@ -182,7 +192,7 @@ func (c *client) joined() *conn {
 func (c *client) missing() int64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.ready {
+	if !c.ready || c.stalls {
 		return 0
 	}
 	return c.track.missing(c.room.head())
@@ -198,7 +208,7 @@ func (c *client) beat() {
 
 // listen drops the connection if a heartbeat was not answered in time.
 func (c *client) listen(now int64) {
-	if sent := c.beatSent.Load(); sent == 0 || now-sent < beatAnswer.Microseconds() {
+	if sent := c.beatSent.Load(); c.stalls || sent == 0 || now-sent < beatAnswer.Microseconds() {
 		return
 	}
 	if k := c.joined(); k != nil {

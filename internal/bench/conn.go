@@ -61,6 +61,9 @@ var newline = []byte{'\n'}
 
 // take handles the messages of one frame. Their time is that of the read that brought the last of it.
 func (k *conn) take(frame []byte) {
+	if k.c.stalls {
+		k.c.run.stall.wait()
+	}
 	for len(frame) > 0 {
 		line, rest, _ := bytes.Cut(frame, newline)
 		if frame = rest; len(line) == 0 || bytes.HasPrefix(line, viewersHead) {

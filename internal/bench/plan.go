@@ -37,6 +37,9 @@ type Config struct {
 	Rate        float64       // messages a second to publish in each room
 	For         time.Duration // how long to publish
 	Size        int           // bytes of data that are published, MinSize to MaxSize
+	Stall       int           // viewers who stop reading when publishing begins
+	Churn       float64       // viewers a second who are cut off while something is published, and come back
+	Away        time.Duration // how long they are away at most
 	Reconnect   bool          // drop all viewers at once, and see them back
 
 	Pids []int // processes to measure
@@ -106,6 +109,16 @@ func (c Config) Check() error {
 		return errors.New("--viewers: there is nobody to connect; give --viewers or --streamers")
 	case c.Reconnect && c.Viewers == 0:
 		return errors.New("--reconnect needs --viewers, whom it drops")
+	case c.Stall < 0 || c.Stall > c.Viewers:
+		return fmt.Errorf("--stall must be 0 to --viewers, which is %d, not %d", c.Viewers, c.Stall)
+	case c.Churn < 0 || math.IsNaN(c.Churn) || math.IsInf(c.Churn, 0):
+		return fmt.Errorf("--churn must not be below 0, not %g", c.Churn)
+	case (c.Stall > 0 || c.Churn > 0) && !c.publishes():
+		return errors.New("--stall and --churn need --rate and --for: they are about what is published meanwhile")
+	case c.Churn > 0 && c.Stall == c.Viewers:
+		return errors.New("--churn needs viewers who do not --stall, whom it cuts off")
+	case c.Churn > 0 && c.Away <= 0:
+		return fmt.Errorf("--away must be above 0, not %s", c.Away)
 	case c.ConnectRate < 0 || math.IsNaN(c.ConnectRate):
 		return fmt.Errorf("--connect-rate must not be below 0, not %g; 0 is as fast as it goes", c.ConnectRate)
 	case c.Rate < 0 || math.IsNaN(c.Rate):
@@ -211,6 +224,7 @@ func newMark() string {
 func (r *run) newClient(user string, role auth.Role, at *room) *client {
 	n := len(r.stage) + len(r.viewers)
 	c := &client{run: r, n: n, user: user, role: role, room: at, shard: r.tally.shard(n)}
+	c.stalls = role == auth.RoleViewer && len(r.viewers) < r.cfg.Stall
 	r.pulse.add(c)
 	return c
 }

@@ -2,6 +2,7 @@ package bench
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -28,21 +29,26 @@ func readProcess(pid int) (usage, error) {
 	if err != nil {
 		return usage{}, explainProc(err)
 	}
-	status, err := os.ReadFile(dir + "/status")
-	if err != nil {
-		return usage{}, explainProc(err)
-	}
 	u := usage{files: -1}
 	if u.name, u.cpu, err = parseStat(stat); err != nil {
 		return usage{}, err
 	}
-	if u.resident, err = parseStatus(status); err != nil {
+	if u.resident, err = residentOf(pid); err != nil {
 		return usage{}, err
 	}
 	if files, err := os.ReadDir(dir + "/fd"); err == nil {
 		u.files = len(files)
 	}
 	return u, nil
+}
+
+// residentOf returns how many bytes of memory a process has.
+func residentOf(pid int) (int64, error) {
+	status, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/status")
+	if err != nil {
+		return 0, explainProc(err)
+	}
+	return parseStatus(status)
 }
 
 func explainProc(err error) error {
@@ -89,6 +95,31 @@ func parseStatus(status []byte) (resident int64, err error) {
 		return kib << 10, nil
 	}
 	return 0, errors.New("the process has no memory: it has ended")
+}
+
+// peaksEvery is how often it is looked how much memory processes have.
+const peaksEvery = 100 * time.Millisecond
+
+// peaks is the most memory that processes had.
+type peaks map[int]int64
+
+// watch looks until the context ends.
+func (p *peaks) watch(ctx context.Context, pids []int) {
+	*p = peaks{}
+	tick := time.NewTicker(peaksEvery)
+	defer tick.Stop()
+	for {
+		for _, pid := range append([]int{os.Getpid()}, pids...) {
+			if now, err := residentOf(pid); err == nil {
+				(*p)[pid] = max((*p)[pid], now)
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
 }
 
 // sample is what the processes use at one moment: those that were asked for, and this one as the last. What can't be

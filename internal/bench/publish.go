@@ -18,9 +18,15 @@ const (
 func (r *run) publish(ctx context.Context, report *Report) error {
 	before, begin := takeSample(r.cfg.Pids), time.Now()
 	delivered := r.tally.deliveries()
+	r.stall.begin()
+	churned := r.churn(ctx)
 	err := r.duringTime("publish", r.cfg.For, func() error { return r.publishAll(ctx) })
+	if failed := r.awaitChurned(churned, report); err == nil {
+		err = failed
+	}
 	r.drain(ctx)
 	report.published(&r.tally, r.tally.deliveries()-delivered, time.Since(begin), before, takeSample(r.cfg.Pids))
+	r.endStall(report)
 	return err
 }
 

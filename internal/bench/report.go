@@ -22,6 +22,8 @@ type Report struct {
 	Connect   *Arrival  `json:"connect,omitempty"`
 	Idle      *Idle     `json:"idle,omitempty"`
 	Publish   *Delivery `json:"publish,omitempty"`
+	Churned   *Churned  `json:"churn,omitempty"`
+	Stalled   *Stalled  `json:"stall,omitempty"`
 	Reconnect *Return   `json:"reconnect,omitempty"`
 
 	// Lost and Repeated are deliveries of any event, found by its position; Strayed are events of an epoch that no
@@ -77,6 +79,20 @@ type Return struct {
 	Away      Times   `json:"away"`
 }
 
+// Churned is how viewers who were cut off while something was published came back.
+type Churned struct {
+	Cut       int64 `json:"cut"`
+	Recovered int64 `json:"recovered"` // with exactly what they had missed; the others got a snapshot
+	Absent    int64 `json:"absent"`    // viewers who are not there once all should be
+}
+
+// Stalled is what became of viewers who stopped reading while something was published.
+type Stalled struct {
+	Viewers int              `json:"viewers"`
+	Open    int              `json:"open"`  // whose connection is still there
+	Ended   map[string]int64 `json:"ended"` // the others', by close code or kind
+}
+
 // Process is what a process used. Costs are shares: each process's own, divided by all connections or deliveries.
 type Process struct {
 	Pid  int    `json:"pid"`
@@ -85,6 +101,7 @@ type Process struct {
 
 	ResidentBefore int64 `json:"resident_before_bytes"` // before the first connection
 	Resident       int64 `json:"resident_bytes"`        // with all of them, idle
+	Peak           int64 `json:"peak_bytes"`            // the most of any moment after that
 	FilesBefore    int   `json:"files_before"`          // -1: not ours to see
 	Files          int   `json:"files"`
 
@@ -131,6 +148,13 @@ func (r *Report) hold(before, with sample, connections int64) {
 			added, whole := per(float64(now.resident-then.resident)/1024, float64(connections)), per(float64(now.resident)/1024, float64(connections))
 			p.Added, p.Whole = &added, &whole
 		}
+	}
+}
+
+// peaked notes the most memory that was had since.
+func (r *Report) peaked(p *peaks) {
+	for i := range r.Processes {
+		r.Processes[i].Peak = (*p)[r.Processes[i].Pid]
 	}
 }
 
@@ -193,6 +217,9 @@ func (r Report) Broken() error {
 	}
 	if r.Publish != nil {
 		add(r.Publish.Published-r.Publish.Accepted, "publications were not accepted")
+	}
+	if r.Churned != nil && !r.Interrupted {
+		add(r.Churned.Absent, "viewers who had been cut off did not come back")
 	}
 	if r.Reconnect != nil && !r.Interrupted {
 		add(int64(r.Reconnect.Dropped)-r.Reconnect.Back, "viewers did not come back")

@@ -36,6 +36,9 @@ func measured() Report {
 	r.tally.returned.Store(9998)
 	r.tally.resumed.Store(9990)
 	report.returned(&r.tally, 9998, 4*time.Second, before, after)
+	report.Churned = &Churned{Cut: 600, Recovered: 590}
+	report.Stalled = &Stalled{Viewers: 3, Open: 1, Ended: map[string]int64{"4410": 2}}
+	report.peaked(&peaks{7: 260 << 20, 8: 12 << 20, self: 77 << 20})
 	r.tally.retries.add("503")
 	r.tally.retries.add("503")
 	r.tally.errors.add("rate_limited")
@@ -49,18 +52,20 @@ joined                 10,000 in 20.0 s, 500/s
 published              100, of which 100 were accepted
 delivered              1,000,000 in 20.0 s, 50,000/s
   publish to delivery  p50 5.05 ms, p90 9.04 ms, p99 9.96 ms, max 10.0 ms
+cut off meanwhile      600; back with exactly what they had missed 590, with a snapshot 10
+stopped reading        3; still connected 1, ended 2 × 4410
 dropped at once        9,998; 9,998 were back within 4.0 s, 9,990 with exactly what they had missed
   drop to joined       p50 2,013 ms, p90 3,624 ms, p99 3,993 ms, max 4,000 ms
 lost, repeated         0, 0
 tried again after      2 × 503
 error replies          1 × rate_limited
 
-  resident KiB  and before    CPU µs  µs/idle    µs per     µs per   open
-   /connection        that  /connect   conn·s  delivery  reconnect  files  process
-          10.2        13.3       100     3.33      1.00        100    130  tallylight 7
-          0.20        1.23      10.0     0.33      0.10       10.0     12  tallylight 8
-          10.4        14.5       110     3.67      1.10        110    142  together
-          5.12        7.17       300     10.0      3.00        300     70  this bench
+  resident KiB  and before    peak    CPU µs  µs/idle    µs per     µs per   open
+   /connection        that   later  /connect   conn·s  delivery  reconnect  files  process
+          10.2        13.3  × 2.00       100     3.33      1.00        100    130  tallylight 7
+          0.20        1.23  × 1.00      10.0     0.33      0.10       10.0     12  tallylight 8
+          10.4        14.5  × 1.92       110     3.67      1.10        110    142  together
+          5.12        7.17  × 1.10       300     10.0      3.00        300     70  this bench
 `
 
 func TestTable(t *testing.T) {

@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"maps"
@@ -27,6 +28,12 @@ func (r Report) Print(out io.Writer) error {
 		line("published", "%s, of which %s were accepted", grouped(p.Published), grouped(p.Accepted))
 		line("delivered", "%s in %.1f s, %s/s", grouped(p.Deliveries), p.Seconds, short(p.PerSecond))
 		line("  publish to delivery", "%s", p.Latency)
+	}
+	if c := r.Churned; c != nil {
+		line("cut off meanwhile", "%s; back with exactly what they had missed %s, with a snapshot %s", grouped(c.Cut), grouped(c.Recovered), grouped(c.Cut-c.Recovered-c.Absent))
+	}
+	if s := r.Stalled; s != nil {
+		line("stopped reading", "%s; still connected %s, ended %s", grouped(int64(s.Viewers)), grouped(int64(s.Open)), cmp.Or(list(s.Ended), "none"))
 	}
 	if b := r.Reconnect; b != nil {
 		line("dropped at once", "%s; %s were back within %.1f s, %s with exactly what they had missed", grouped(int64(b.Dropped)), grouped(b.Back), b.Seconds, grouped(b.Recovered))
@@ -58,8 +65,8 @@ func (r Report) Print(out io.Writer) error {
 // printProcesses writes what each process used, and those that were asked for together.
 func (r Report) printProcesses(out io.Writer) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprint(w, "\nresident KiB\tand before\tCPU µs\tµs/idle\tµs per\tµs per\topen\t\n")
-	fmt.Fprint(w, "/connection\tthat\t/connect\tconn·s\tdelivery\treconnect\tfiles\t  process\n")
+	fmt.Fprint(w, "\nresident KiB\tand before\tpeak\tCPU µs\tµs/idle\tµs per\tµs per\topen\t\n")
+	fmt.Fprint(w, "/connection\tthat\tlater\t/connect\tconn·s\tdelivery\treconnect\tfiles\t  process\n")
 	var sum Process
 	asked := 0
 	for _, p := range r.Processes {
@@ -84,14 +91,28 @@ func printProcess(w io.Writer, p Process, name string) {
 	if p.Files >= 0 {
 		files = grouped(int64(p.Files))
 	}
-	for _, v := range []*float64{p.Added, p.Whole, p.Connect, p.Idle, p.Delivery, p.Reconnect} {
+	for i, v := range []*float64{p.Added, p.Whole, p.growth(), p.Connect, p.Idle, p.Delivery, p.Reconnect} {
 		text := "-"
 		if v != nil {
 			text = short(*v)
 		}
+		if i == peakColumn && v != nil {
+			text = "× " + text
+		}
 		fmt.Fprint(w, text, "\t")
 	}
 	fmt.Fprintf(w, "%s\t  %s\n", files, name)
+}
+
+const peakColumn = 2
+
+// growth is how many times the memory at rest there was at most later; nil: that was not measured.
+func (p *Process) growth() *float64 {
+	if p.Peak == 0 || p.Resident == 0 {
+		return nil
+	}
+	times := per(float64(p.Peak), float64(p.Resident))
+	return &times
 }
 
 // add adds what another process used.
@@ -110,6 +131,8 @@ func (p *Process) add(other Process) {
 		*f.to = &total
 	}
 	p.Files += max(other.Files, 0)
+	p.Resident += other.Resident
+	p.Peak += other.Peak
 }
 
 func (t Times) String() string {

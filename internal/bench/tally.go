@@ -31,6 +31,7 @@ type tally struct {
 	resumed  atomic.Int64 // of these, with what they had missed
 	renewed  atomic.Int64 // snapshots that nobody had asked for
 	sentAway atomic.Int64 // reconnect messages
+	cut      atomic.Int64 // viewers cut off by churn
 
 	published atomic.Int64
 	accepted  atomic.Int64 // publications that got a position
@@ -38,6 +39,7 @@ type tally struct {
 	retries kinds // attempts to connect that failed, by why
 	errors  kinds // error replies by code, and what is no message of the protocol
 	closes  kinds // connections that ended and were not to, by close code
+	stalled kinds // how those of viewers who stopped reading ended
 }
 
 func (t *tally) shard(n int) *shard { return &t.shards[n%shards] }
