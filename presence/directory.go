@@ -7,6 +7,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // StaleAfter is the age at which what the directory says is marked as stale.
@@ -79,10 +81,13 @@ func NewDirectory(log Log, logger *slog.Logger) *Directory {
 
 // Run loads the directory and keeps it current until the context ends.
 func (d *Directory) Run(ctx context.Context) {
+	var loading errgroup.Group
+	loading.SetLimit(loadedAtOnce)
 	for p := range Partitions {
-		if !d.loadFirst(ctx, p) {
-			return
-		}
+		loading.Go(func() error { return d.loadFirst(ctx, p) })
+	}
+	if loading.Wait() != nil {
+		return
 	}
 	close(d.ready)
 	flushed := make(chan struct{})
@@ -163,18 +168,21 @@ func (d *Directory) SetViewers(room string, viewers int) {
 // entryLocked returns what is known of a room that is not offline, or nil.
 func (d *Directory) entryLocked(room string) *Entry { return d.rooms[PartitionOf(room)][room] }
 
-// loadFirst loads a partition, for as long as it takes.
-func (d *Directory) loadFirst(ctx context.Context, p int) bool {
+// loadedAtOnce is how many partitions are loaded at the same time: while Redis reads one, this node takes in another.
+const loadedAtOnce = 4
+
+// loadFirst loads a partition, for as long as it takes. It fails with the context alone.
+func (d *Directory) loadFirst(ctx context.Context, p int) error {
 	for {
 		seq, err := d.load(ctx, p)
 		if err == nil {
 			d.follower.From[p] = seq
-			return true
+			return nil
 		}
 		d.logger.Warn("presence: loading the directory failed; it is tried again", "partition", p, "error", err)
 		select {
 		case <-ctx.Done():
-			return false
+			return ctx.Err()
 		case <-time.After(time.Second):
 		}
 	}
