@@ -18,6 +18,9 @@ const (
 	readBuffer    = 256
 	libraryReader = 16 // the least that bufio makes
 	libraryWriter = 128
+	// kernelBuffer is how many bytes the kernel may keep for a peer that does not read: Linux takes twice that, and up to
+	// 4 MiB when it is not asked. What else waits is bounded by MaxQueued.
+	kernelBuffer = 64 << 10
 )
 
 // socket is a connection as the WebSocket library sees it. The library reads from it, and writes control frames: each in
@@ -65,6 +68,9 @@ func (u *upgrade) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	early, _ := buffered.Reader.Peek(buffered.Reader.Buffered())
 	s := u.socket
 	s.Conn, s.early = conn, bytes.Clone(early)
+	if tcp, ok := conn.(*net.TCPConn); ok {
+		_ = tcp.SetWriteBuffer(kernelBuffer)
+	}
 	if own, ok := conn.(syscall.Conn); ok {
 		s.raw, err = own.SyscallConn()
 	}

@@ -276,3 +276,50 @@ func TestSocketReadsThrough(t *testing.T) {
 		})
 	}
 }
+
+// A peer that does not read costs no more than was said: what the kernel keeps for it is bounded as well.
+func TestUpgradeBoundsWhatTheKernelKeeps(t *testing.T) {
+	took := make(chan int, 1)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s := &socket{}
+		conn, err := websocket.Accept(&upgrade{w, s}, r, nil)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer conn.CloseNow()
+		attempt, frame, all := newTry(), make([]byte, 4<<10), 0
+		for full := 0; full < 20; time.Sleep(10 * time.Millisecond) { // the peer's kernel takes some of it, a little later
+			rest, err := s.attempt(attempt, frame)
+			for ; err == nil && len(rest) == 0; rest, err = s.attempt(attempt, frame) {
+				all += len(frame)
+				full = 0
+			}
+			if s.half {
+				all += len(frame) - len(rest)
+				break // the rest of it would have to follow
+			}
+			full++
+		}
+		took <- all
+	}))
+	defer server.Close()
+	var dialer net.Dialer
+	transport := &http.Transport{DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+		conn, err := dialer.DialContext(ctx, network, addr)
+		if err == nil {
+			err = conn.(*net.TCPConn).SetReadBuffer(4 << 10)
+		}
+		return conn, err
+	}}
+	conn, _, err := websocket.Dial(t.Context(), server.URL, &websocket.DialOptions{HTTPClient: &http.Client{Transport: transport}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.CloseNow()
+	if all := <-took; all > 8*kernelBuffer {
+		t.Errorf("%d bytes were taken for a peer that reads nothing", all)
+	} else {
+		t.Log(all, "bytes")
+	}
+}
