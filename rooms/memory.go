@@ -68,6 +68,12 @@ func NewMemory(log presence.Log) *Memory {
 // Attach implements Relay.
 func (m *Memory) Attach(s Sink) { m.sink = s }
 
+// Members implements Relay.
+func (m *Memory) Members(_ context.Context, room string, first int, after string) Roster {
+	members, more := m.sink.Members(room, first, after)
+	return Roster{Members: members, More: more}
+}
+
 // Publish implements Relay.
 func (m *Memory) Publish(_ context.Context, p Publication) (Position, error) {
 	r := m.lock(p.Room)

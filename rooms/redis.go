@@ -25,8 +25,8 @@ import (
 //	tallylight:{17}:say:<room>      channel of the room's events; a node listens while it has members there
 //	tallylight:{17}:viewers         hash: <node> <room> → how many the node has there
 //	tallylight:{17}:counts          channel of changes of that hash
-//	tallylight:{inbox-<node>}:inbox channel of one node
-//	tallylight:{control}:control    channel of all nodes
+//	tallylight:{inbox-<node>}:inbox channel of one node; members: who is in a room elsewhere
+//	tallylight:{control}:control    channel of all nodes; members: questions about who is in a room
 
 var (
 	//go:embed lua/room.lua
@@ -78,6 +78,7 @@ type Redis struct {
 	listener *redisconn.Listener
 	parts    [presence.Partitions]relayPartition // fixed
 	counts   *counts
+	roster   *roster
 	sink     Sink
 
 	life   context.Context // of the goroutines that read for taps
@@ -109,6 +110,7 @@ func NewRedis(cfg RedisConfig) *Redis {
 		}
 	}
 	r.counts = newCounts(r)
+	r.roster = newRoster(r)
 	return r
 }
 
@@ -118,6 +120,7 @@ func (r *Redis) Attach(s Sink) {
 	obey := redisconn.Handler{Message: r.obey}
 	r.listener.Listen(r.inbox(r.cfg.Node), obey)
 	r.listener.Listen(r.control(), obey)
+	r.roster.listen(r.listener)
 }
 
 // Run hears of other nodes until the context ends. It then takes back what this node told of its viewers, and waits for
@@ -256,6 +259,11 @@ func (r *Redis) Command(ctx context.Context, c Command) error {
 		return ErrNodeGone
 	}
 	return nil
+}
+
+// Members implements Relay.
+func (r *Redis) Members(ctx context.Context, room string, first int, after string) Roster {
+	return r.roster.members(ctx, room, first, after)
 }
 
 // obey takes a command from another node.

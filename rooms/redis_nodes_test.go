@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tallylight/tallylight/auth"
 	"github.com/tallylight/tallylight/internal/redisconn"
 	"github.com/tallylight/tallylight/internal/testserver"
 	"github.com/tallylight/tallylight/presence"
@@ -37,6 +38,8 @@ type sink struct {
 	mu       sync.Mutex
 	commands []Command
 	others   map[string]int
+	members  map[string][]string // room → ids, in order
+	mute     chan struct{}       // not nil: until it is closed, nothing is said of members
 }
 
 func newSink() *sink { return &sink{others: make(map[string]int)} }
@@ -51,6 +54,21 @@ func (s *sink) OtherViewers(room string, viewers int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	set(s.others, room, viewers)
+}
+
+func (s *sink) Members(room string, first int, after string) ([]Member, bool) {
+	s.mu.Lock()
+	mute := s.mute
+	ids := slices.DeleteFunc(slices.Clone(s.members[room]), func(id string) bool { return id <= after })
+	s.mu.Unlock()
+	if mute != nil {
+		<-mute
+	}
+	page := []Member{}
+	for _, id := range ids[:min(first, len(ids))] {
+		page = append(page, Member{ID: id, User: alice, Role: auth.RoleViewer})
+	}
+	return page, len(ids) > first
 }
 
 func (s *sink) obeyed() []Command {

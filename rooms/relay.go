@@ -41,6 +41,9 @@ type Sink interface {
 	Command(Command)
 	// OtherViewers says how many viewers of a room are on other living nodes.
 	OtherViewers(room string, viewers int)
+	// Members returns the first members of a room on this node whose ids are
+	// above after, in order, and whether there are more.
+	Members(room string, first int, after string) (members []Member, more bool)
 }
 
 // Relay positions, keeps and distributes the events of rooms between nodes.
@@ -69,4 +72,7 @@ type Relay interface {
 	// Command carries a command to the node, or nodes, that it is for.
 	// ErrNodeGone if it names a node that is not there.
 	Command(context.Context, Command) error
+	// Members returns one page of a room's members on all living nodes, ordered
+	// by id. It blocks until they have answered, for a second at most.
+	Members(ctx context.Context, room string, first int, after string) Roster
 }

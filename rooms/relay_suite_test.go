@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tallylight/tallylight/auth"
 	"github.com/tallylight/tallylight/internal/wire"
 	"github.com/tallylight/tallylight/presence"
 )
@@ -39,6 +40,7 @@ func testRelay(t *testing.T, open func(t *testing.T) (Relay, presence.Store)) {
 		{"transitions are applied once, however many apply", testApplyRace},
 		{"a view is the one after the last transition", testViewInSnapshot},
 		{"commands reach the sink", testCommand},
+		{"members are those that the sink knows", testMembersOfSink},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			relay, store := open(t)
@@ -493,6 +495,10 @@ func (b *basin) Command(c Command) {
 
 func (b *basin) OtherViewers(string, int) {}
 
+func (b *basin) Members(room string, first int, after string) ([]Member, bool) {
+	return []Member{{ID: room + after, User: alice, Role: auth.RoleViewer}}, first == 1
+}
+
 func testCommand(t *testing.T, relay Relay, _ presence.Store) {
 	b := &basin{}
 	relay.Attach(b)
@@ -507,5 +513,13 @@ func testCommand(t *testing.T, relay Relay, _ presence.Store) {
 	})
 	if err := relay.ReportViewers(context.Background(), studio, 3); err != nil {
 		t.Errorf("reporting viewers: %v", err)
+	}
+}
+
+func testMembersOfSink(t *testing.T, relay Relay, _ presence.Store) {
+	relay.Attach(&basin{})
+	want := Roster{Members: []Member{{ID: "studio-9", User: alice, Role: auth.RoleViewer}}, More: true}
+	if got := relay.Members(t.Context(), "studio", 1, "-9"); !reflect.DeepEqual(got, want) {
+		t.Errorf("got %+v, want %+v", got, want)
 	}
 }

@@ -278,10 +278,16 @@ func (s *session) handleMembers(id string, m Members) error {
 	if err != nil {
 		return refuse(CodeBadRequest, "after is not a cursor of this list")
 	}
-	members, more := s.srv.cfg.Hub.Members(m.Room, m.First, string(after))
-	reply := OK{Members: members}
-	if more {
-		reply.Next = base64.RawURLEncoding.EncodeToString([]byte(members[len(members)-1].ID))
+	if s.rosters == nil {
+		s.rosters = rate.NewLimiter(rostersPerSecond, rostersBurst)
+	}
+	if err := limit(s.rosters, "members is limited to %d a second in bursts of %d: all nodes are asked", rostersPerSecond, rostersBurst); err != nil {
+		return err
+	}
+	roster := s.srv.cfg.Hub.Roster(context.Background(), m.Room, m.First, string(after))
+	reply := OK{Members: roster.Members, Partial: roster.Partial}
+	if n := len(roster.Members); roster.More && n > 0 {
+		reply.Next = base64.RawURLEncoding.EncodeToString([]byte(roster.Members[n-1].ID))
 	}
 	return s.ok(id, reply)
 }

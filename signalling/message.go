@@ -144,6 +144,7 @@ type (
 		Epoch     string              `json:"epoch,omitempty"`
 		Offset    int64               `json:"offset,omitempty"`
 		Members   []rooms.Member      `json:"members,omitempty"`
+		Partial   bool                `json:"partial,omitempty"` // somebody may be missing from them
 		Next      string              `json:"next,omitempty"`
 		ExpiresAt presence.Millis     `json:"expires_at,omitempty"`
 	}

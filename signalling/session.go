@@ -46,6 +46,7 @@ type session struct {
 	joined   memberships
 	messages *rate.Limiter
 	chat     *rate.Limiter // nil until the first time
+	rosters  *rate.Limiter // of questions about members; nil until the first time
 	patience *rate.Limiter // with a peer that is told to slow down and does not; nil until the first time
 	bad      int           // messages in a row that were none
 }

@@ -60,6 +60,7 @@ const (
 
 	messagesPerSecond, messagesBurst = 50, 200
 	chatPerSecond, chatBurst         = 1, 5
+	rostersPerSecond, rostersBurst   = 5, 20
 )
 
 // Config is what a Server is made of.

@@ -36,8 +36,9 @@ type multitude struct {
 // nobody is the sink of a node that has no sessions.
 type nobody struct{}
 
-func (nobody) Command(rooms.Command)    {}
-func (nobody) OtherViewers(string, int) {}
+func (nobody) Command(rooms.Command)                              {}
+func (nobody) OtherViewers(string, int)                           {}
+func (nobody) Members(string, int, string) ([]rooms.Member, bool) { return nil, false }
 
 func gather(t *testing.T, redis, prefix string) *multitude {
 	t.Helper()
