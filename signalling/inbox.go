@@ -7,7 +7,8 @@ import "sync"
 const maxInbox = 64
 
 // inbox hands the frames of one connection to its handler, one at a time and
-// in order, in a goroutine that lives only while there are any.
+// in order. Whoever pushes one while nobody works on them sees to it that
+// somebody does.
 type inbox struct {
 	handle func(frame []byte)
 
@@ -23,9 +24,10 @@ func (in *inbox) init(handle func([]byte)) {
 	in.changed.L = &in.mu
 }
 
-// push adds a frame. It blocks while the inbox is full, and reports false once
-// it is closed.
-func (in *inbox) push(frame []byte) bool {
+// push adds a frame, unless the inbox is closed. It blocks while the inbox is
+// full. work says that nobody works on what waits: then the caller must call
+// work, or have it called.
+func (in *inbox) push(frame []byte) (work bool) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	for len(in.waiting) >= maxInbox && !in.closed {
@@ -35,13 +37,11 @@ func (in *inbox) push(frame []byte) bool {
 		return false
 	}
 	in.waiting = append(in.waiting, frame)
-	if !in.working {
-		in.working = true
-		go in.work()
-	}
-	return true
+	work, in.working = !in.working, true
+	return work
 }
 
+// work handles what waits until nothing does.
 func (in *inbox) work() {
 	for frame := in.next(); frame != nil; frame = in.next() {
 		in.handle(frame)

@@ -68,6 +68,9 @@ func newSession(srv *Server, id, from string) *session {
 
 // await waits for what the peer sends next. It and read are the session's own goroutines, one after the other: that which
 // waits, and there is one of it for every connection, never needs more than the smallest stack.
+//
+// A third handles messages, which may take its time: it is read's, which by then has one waiting in its place, and a stack
+// that has grown as it must.
 func (s *session) await() {
 	for {
 		frame, err := s.sock.await()
@@ -93,14 +96,21 @@ func (s *session) read() {
 			return
 		}
 		s.life.message(s.srv.wheel.now())
+		work := false
 		switch {
 		case kind != websocket.MessageText:
 			s.end(causeProtocol.because("frames must be text"))
 		default:
-			s.in.push(frame) // refused once the session has ended: then only the close matters
+			work = s.in.push(frame) // refused once the session has ended: then only the close matters
 		}
-		if s.sock.library.Buffered() == 0 {
+		switch more := s.sock.library.Buffered() > 0; {
+		case more && work:
+			go s.in.work()
+		case !more:
 			go s.await()
+			if work {
+				s.in.work()
+			}
 			return
 		}
 	}
