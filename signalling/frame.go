@@ -6,6 +6,7 @@ import "encoding/binary"
 const (
 	textFrame = 0x81
 	pingFrame = 0x89
+	pongFrame = 0x8a
 )
 
 // longestHeader is how many bytes the header of a text frame has at most.
@@ -27,11 +28,16 @@ func appendHeader(frame []byte, size int) []byte {
 // appendPing appends a ping frame without a payload.
 func appendPing(frame []byte) []byte { return append(frame, pingFrame, 0) }
 
+// appendPong appends the answer to a ping with this payload, of 125 bytes at most.
+func appendPong(frame, payload []byte) []byte {
+	return append(append(frame, pongFrame, byte(len(payload))), payload...)
+}
+
 // pongIn returns how long the pong is with which these bytes begin; 0: they do not begin with a whole one. A pong of a
 // client is masked, and has 125 bytes at most (RFC 6455 §5.5).
 func pongIn(b []byte) int {
-	const pong, masked, most, header = 0x8a, 0x80, 125, 6
-	if len(b) < header || b[0] != pong || b[1]&masked == 0 {
+	const masked, most, header = 0x80, 125, 6
+	if len(b) < header || b[0] != pongFrame || b[1]&masked == 0 {
 		return 0
 	}
 	if n := int(b[1] &^ masked); n <= most && header+n <= len(b) {

@@ -25,8 +25,9 @@ type queue struct {
 	waiting [][]byte
 	only    [1][]byte // what waiting mostly needs
 	bytes   int
-	ping    bool // a ping is to be written
-	writing bool // somebody writes, and will look again
+	ping    bool   // one is to be written
+	pong    []byte // the payload of one that is to be written; nil: none is
+	writing bool   // somebody writes, and will look again
 	closed  bool
 	busy    sync.WaitGroup // that somebody; added to under mu while not closed
 }
@@ -68,6 +69,16 @@ func (q *queue) pushPing() {
 	defer q.mu.Unlock()
 	if !q.closed {
 		q.ping = true
+		q.writeLocked()
+	}
+}
+
+// pushPong has a peer's ping answered before what waits. Only the last of several is (RFC 6455 §5.5.3). It does not block.
+func (q *queue) pushPong(payload []byte) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if !q.closed {
+		q.pong = append([]byte{}, payload...)
 		q.writeLocked()
 	}
 }
@@ -118,9 +129,11 @@ func (q *queue) fail(err error) {
 func (q *queue) take(frame []byte) []byte {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	if q.pong != nil {
+		frame, q.pong = appendPong(frame, q.pong), nil
+	}
 	if q.ping {
-		q.ping = false
-		frame = appendPing(frame)
+		frame, q.ping = appendPing(frame), false
 	}
 	if len(q.waiting) == 0 {
 		if len(frame) == 0 {
@@ -158,7 +171,7 @@ func (q *queue) close(drop bool) {
 	defer q.mu.Unlock()
 	q.closed = true
 	if drop {
-		q.waiting, q.bytes, q.ping = nil, 0, false
+		q.waiting, q.bytes, q.ping, q.pong = nil, 0, false, nil
 	}
 }
 

@@ -16,6 +16,7 @@ type reader struct {
 	mu     sync.Mutex
 	frames [][]byte // without their headers
 	pings  int
+	pongs  []string
 	err    error // of every write
 	writes int
 	why    error
@@ -35,6 +36,10 @@ func (r *reader) finish(frame []byte) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.writes++
+	if len(frame) > 1 && frame[0] == pongFrame {
+		r.pongs = append(r.pongs, string(frame[2:2+frame[1]]))
+		frame = frame[2+frame[1]:]
+	}
 	if bytes.HasPrefix(frame, []byte{pingFrame, 0}) {
 		r.pings++
 		frame = frame[2:]
@@ -253,3 +258,29 @@ type sink struct{}
 func (sink) attempt(*try, []byte) ([]byte, error) { return nil, nil }
 func (sink) finish([]byte) error                  { return nil }
 func (sink) failed(error)                         {}
+
+// A ping that comes before the last one was answered takes its place, and an answer comes before what waits.
+func TestQueueAnswersTheLastPing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		far := &reader{let: make(chan struct{})}
+		q := &queue{writers: newWriters(), out: far}
+		q.pushPong([]byte("first"))
+		synctest.Wait() // it is being written, and can't be
+		q.push([]byte("message"))
+		for _, ping := range []string{"second", "third", ""} {
+			q.pushPong([]byte(ping))
+		}
+		q.pushPing()
+		close(far.let)
+		synctest.Wait()
+		if fmt.Sprintf("%q", far.pongs) != `["first" ""]` || far.pings != 1 || len(far.frames) != 1 || string(far.frames[0]) != "message" {
+			t.Errorf("pongs %q, %d pings, %q", far.pongs, far.pings, far.frames)
+		}
+		q.close(true)
+		q.pushPong([]byte("late"))
+		synctest.Wait()
+		if len(far.pongs) != 2 {
+			t.Errorf("after the end: %q", far.pongs)
+		}
+	})
+}

@@ -66,6 +66,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	conn, err := websocket.Accept(&upgrade{w, session.sock}, r, &websocket.AcceptOptions{
 		Subprotocols:       []string{Subprotocol},
 		InsecureSkipVerify: true, // admit has looked at the origin
+		OnPingReceived:     session.pinged,
 		OnPongReceived:     func(context.Context, []byte) { session.life.pong(s.wheel.now()) },
 	})
 	if err != nil {

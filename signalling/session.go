@@ -116,6 +116,13 @@ func (s *session) read() {
 	}
 }
 
+// pinged answers a ping by way of the queue: a pong may have to wait for the rest of a frame, and the reader must not.
+func (s *session) pinged(_ context.Context, payload []byte) (library bool) {
+	s.life.pong(s.srv.wheel.now())
+	s.out.pushPong(payload)
+	return false
+}
+
 // readNoMore ends the session, whose reader ends with it. It returns when the session is finished, whoever ended it: the
 // server counts it as open for as long.
 func (s *session) readNoMore(c cause) {

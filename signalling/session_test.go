@@ -462,3 +462,22 @@ func TestRecovery(t *testing.T) {
 		again.wantEvents() // nothing of it was told twice
 	})
 }
+
+// Clients may ping too, as proxies do; each ping is answered with what was in it, also while messages come.
+func TestPingsOfAPeerAreAnswered(t *testing.T) {
+	onNode(t, nil, func(t *testing.T, n *node) {
+		alice, bob := n.connect("alice"), n.connect("bob")
+		bob.join(auth.RoleViewer)
+		alice.join(auth.RoleStreamer)
+		for i := range 20 {
+			if _, err := alice.Chat(background, "alice", fmt.Sprint("line ", i)); err != nil && codeOf(err) != CodeRateLimited {
+				t.Fatal(err)
+			}
+			ctx, cancel := context.WithTimeout(background, time.Second)
+			if err := bob.conn.Ping(ctx); err != nil {
+				t.Fatalf("ping %d: %v", i, err)
+			}
+			cancel()
+		}
+	})
+}

@@ -23,8 +23,8 @@ const (
 	kernelBuffer = 64 << 10
 )
 
-// socket is a connection as the WebSocket library sees it. The library reads from it, and writes control frames: each in
-// one call, as its buffer holds the largest of them. Data frames are written past the library, ready-made, by the queue:
+// socket is a connection as the WebSocket library sees it. The library reads from it, and writes close frames: each in
+// one call, as its buffer holds the largest of them. All others are written past the library, ready-made, by the queue:
 // that saves its locks, its timers and its copying for each of ten thousand readers. Two things make it safe. Frames
 // are whole: whoever writes one holds mu. And nothing follows a close frame (RFC 6455 §5.5.1), whoever sent it.
 //
@@ -103,6 +103,10 @@ func (s *socket) await() (frame bool, err error) {
 // readThrough ends an await, and has all that is read from now on read by the library: a close handshake is its business.
 func (s *socket) readThrough() {
 	s.through.Store(true)
+	if s.awaiting.TryLock() { // nobody awaits, and nobody will
+		s.awaiting.Unlock()
+		return
+	}
 	_ = s.Conn.SetReadDeadline(time.Now()) // an await ends with an error that it passes over
 	s.awaiting.Lock()
 	defer s.awaiting.Unlock()
@@ -156,7 +160,7 @@ func (s *socket) Read(p []byte) (int, error) {
 	return s.Conn.Read(p)
 }
 
-// Write implements net.Conn, for the library's control frames. It may block, as long as a frame is being written.
+// Write implements net.Conn, for the library's close frames. It may block, as long as a frame is being written.
 func (s *socket) Write(frame []byte) (int, error) {
 	const opcode, opClose = 0x0f, 0x8
 	s.mu.Lock()
