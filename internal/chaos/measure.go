@@ -275,12 +275,15 @@ func (m *measurer) completeOn(log *PollLog, from Instant) (Instant, bool) {
 }
 
 // written measures when, after a fault, a streamer's request was answered for the first time, by each node: of those that
-// waited for it, or came a moment later. Where nobody asks nothing is answered.
+// waited for it there, or came a moment later. Where nobody asks nothing is answered.
 func (m *measurer) written(f Fault, what string) {
 	first := make(map[string]Instant)
 	for _, a := range m.n.Actors {
 		for _, act := range a.Acts {
-			if node := a.node(act.Conn); act.Tries > 0 && act.Sent < f.To+second && act.Acked > f.To && act.Refused == "" && (first[node] == 0 || act.Acked < first[node]) {
+			if act.Tries == 0 || act.Sent >= f.To+second || act.Acked <= f.To || act.Refused != "" || a.conn(act.Conn).Opened >= f.To+second {
+				continue
+			}
+			if node := a.node(act.Conn); first[node] == 0 || act.Acked < first[node] {
 				first[node] = act.Acked
 			}
 		}
