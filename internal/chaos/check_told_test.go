@@ -54,6 +54,11 @@ func TestTold(t *testing.T) {
 			s.connect("alice", "n1", 1).snapshot(2, "e", 1, "online").did(10, ActStart, "b")
 			s.connect("bob", "n2", 1).snapshot(2, "e", 1, "online").snapshot(12, "f", 0, "live b 1", unasked)
 		}, nil},
+		{"she is live anew, and hears of the last end only then", func(s *story) {
+			c, bob := alice(s)
+			c.did(90, ActEnd, "b").did(91, ActStart, "b2").told(92, "e", 2, "live.started b 1").told(92, "e", 3, "live.ended b 2 ended_by_streamer").told(92, "e", 4, "live.started b2 1")
+			bob.told(90, "e", 3, "live.ended b 2 ended_by_streamer").told(91, "e", 4, "live.started b2 1")
+		}, nil},
 		{"she had ended it", func(s *story) {
 			c, bob := alice(s)
 			c.did(90, ActEnd, "b").close(100, EndDropped)

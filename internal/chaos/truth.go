@@ -71,6 +71,7 @@ type mark struct {
 	at        Instant
 	sent      Instant
 	broadcast string // "": not on air from here on
+	ended     string // the broadcast that ended; "": whichever it was
 	ours      bool
 }
 
@@ -106,7 +107,7 @@ func holdsOf(a *Actor, c *Conn, closed Instant) (holds []hold) {
 		if m.at > closed {
 			break
 		}
-		if current != nil && current.broadcast != m.broadcast {
+		if current != nil && current.broadcast != m.broadcast && (m.ended == "" || m.ended == current.broadcast) {
 			stop(m.at, m.ours)
 		}
 		if current == nil && m.broadcast != "" {
@@ -126,7 +127,9 @@ func marksOf(a *Actor, c *Conn) (marks []mark) {
 			marks = append(marks, mark{at: i.At, sent: i.Sent, broadcast: i.Broadcast})
 		case i.Kind == "live.resumed" && !a.ending(i):
 			marks = append(marks, mark{at: i.At, broadcast: i.Broadcast})
-		case i.Kind == itemJoined, i.Kind == "live.ended":
+		case i.Kind == "live.ended": // it may come late, when the next one runs
+			marks = append(marks, mark{at: i.At, ended: i.Broadcast})
+		case i.Kind == itemJoined:
 			marks = append(marks, mark{at: i.At})
 		}
 	}
