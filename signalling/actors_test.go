@@ -23,7 +23,7 @@ const testSecret = "a secret of the tests, 32 bytes or more"
 
 // node is a node on an in-memory network, with everything but HTTP and SQL.
 type node struct {
-	t      *testing.T
+	t      testing.TB
 	net    *network
 	server *Server
 	store  *presence.Memory
@@ -41,7 +41,7 @@ func onNode(t *testing.T, change func(*Config), test func(t *testing.T, n *node)
 	})
 }
 
-func startNode(t *testing.T, change func(*Config)) *node {
+func startNode(t testing.TB, change func(*Config)) *node {
 	t.Helper()
 	log := slog.New(slog.DiscardHandler)
 	store := presence.NewMemory(rooms.PresenceFollower)
@@ -76,7 +76,7 @@ func startNode(t *testing.T, change func(*Config)) *node {
 	return n
 }
 
-func mint(t *testing.T) func(auth.Claims) string {
+func mint(t testing.TB) func(auth.Claims) string {
 	return func(c auth.Claims) string {
 		t.Helper()
 		if c.Expires.IsZero() {
@@ -93,7 +93,7 @@ func mint(t *testing.T) func(auth.Claims) string {
 // actor is a user with a connection and what it was told.
 type actor struct {
 	*Client
-	t     *testing.T
+	t     testing.TB
 	room  string
 	cable *cable
 

@@ -73,7 +73,7 @@ func (c *cable) Write(b []byte) (int, error) {
 
 // client returns an HTTP client on the network. dialed, if not nil, gets every
 // cable, to be cut.
-func (n *network) client(t *testing.T, dialed func(*cable)) *http.Client {
+func (n *network) client(t testing.TB, dialed func(*cable)) *http.Client {
 	transport := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		client, server := net.Pipe()
 		select {
@@ -94,7 +94,7 @@ func (n *network) client(t *testing.T, dialed func(*cable)) *http.Client {
 }
 
 // dial connects a client. It returns the cable, to be cut.
-func (n *network) dial(t *testing.T, cfg ClientConfig) (*Client, *cable, error) {
+func (n *network) dial(t testing.TB, cfg ClientConfig) (*Client, *cable, error) {
 	t.Helper()
 	var wire *cable
 	cfg.HTTP = n.client(t, func(c *cable) { wire = c })
@@ -106,7 +106,7 @@ func (n *network) dial(t *testing.T, cfg ClientConfig) (*Client, *cable, error) 
 
 // handshake asks for an upgrade with these headers, empty ones left out, and
 // returns the answer's status.
-func (n *node) handshake(t *testing.T, headers map[string]string) int {
+func (n *node) handshake(t testing.TB, headers map[string]string) int {
 	t.Helper()
 	request, err := http.NewRequest("GET", "http://pipe/v1/ws", nil)
 	if err != nil {
