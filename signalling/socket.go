@@ -71,9 +71,7 @@ func (u *upgrade) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	if tcp, ok := conn.(*net.TCPConn); ok {
 		_ = tcp.SetWriteBuffer(kernelBuffer)
 	}
-	if own, ok := conn.(syscall.Conn); ok {
-		s.raw, err = own.SyscallConn()
-	}
+	s.raw, err = rawOf(conn)
 	s.take = s.takeOnce
 	s.library = bufio.NewReaderSize(s, libraryReader)
 	return s, bufio.NewReadWriter(s.library, bufio.NewWriterSize(s, libraryWriter)), err
@@ -129,19 +127,9 @@ func (s *socket) fill() error {
 }
 
 // takeOnce reads if there is anything, and says whether that is over.
-func (s *socket) takeOnce(fd uintptr) bool {
-	for {
-		n, err := syscall.Read(int(fd), s.buffer[:])
-		switch err {
-		case syscall.EINTR:
-			continue
-		case syscall.EAGAIN:
-			return false
-		default:
-			s.got, s.failed = max(n, 0), err
-			return true
-		}
-	}
+func (s *socket) takeOnce(fd uintptr) (over bool) {
+	s.got, over, s.failed = readNow(fd, s.buffer[:])
+	return over
 }
 
 func (s *socket) consume(n int) {
@@ -228,15 +216,6 @@ func (t *try) write(raw syscall.RawConn, frame []byte) (int, error) {
 }
 
 func (t *try) once(fd uintptr) bool {
-	for {
-		n, err := syscall.Write(int(fd), t.frame)
-		switch err {
-		case syscall.EINTR:
-			continue
-		case syscall.EAGAIN:
-		default:
-			t.n, t.err = max(n, 0), err
-		}
-		return true // it is over either way: whoever can wait, waits
-	}
+	t.n, t.err = writeNow(fd, t.frame)
+	return true // it is over either way: whoever can wait, waits
 }
