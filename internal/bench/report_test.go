@@ -109,13 +109,15 @@ func TestNamesInJSON(t *testing.T) {
 	}
 	names := func(v any) string { return strings.Join(slices.Sorted(maps.Keys(v.(map[string]any))), " ") }
 	for want, got := range map[string]any{
-		"closes connect connect_retries errors idle interrupted lost moderators processes publish reconnect repeated rooms strayed streamers told_to_reconnect unasked_snapshots urls viewers": m,
+		"churn closes connect connect_retries errors idle interrupted lost moderators processes publish reconnect repeated rooms stall strayed streamers told_to_reconnect unasked_snapshots urls viewers": m,
 		"failed joined joined_per_second seconds took":                        m["connect"],
 		"max_ms p50_ms p90_ms p99_ms":                                         m["connect"].(map[string]any)["took"],
 		"connections seconds":                                                 m["idle"],
 		"accepted deliveries deliveries_per_second latency published seconds": m["publish"],
 		"away back dropped recovered seconds":                                 m["reconnect"],
-		"cpu_us_per_connect cpu_us_per_delivery cpu_us_per_idle_connection_second cpu_us_per_reconnect files files_before name pid resident_before_bytes resident_bytes resident_kib_per_connection total_kib_per_connection": m["processes"].([]any)[0],
+		"absent cut recovered":                                                m["churn"],
+		"ended open viewers":                                                  m["stall"],
+		"cpu_us_per_connect cpu_us_per_delivery cpu_us_per_idle_connection_second cpu_us_per_reconnect files files_before name peak_bytes pid resident_before_bytes resident_bytes resident_kib_per_connection total_kib_per_connection": m["processes"].([]any)[0],
 	} {
 		if names(got) != want {
 			t.Errorf("got  %s\nwant %s", names(got), want)
