@@ -117,7 +117,7 @@ func TestBenchWithTrouble(t *testing.T) {
 	if got.Lost != 0 || got.Repeated != 0 || got.Strayed != 0 || len(got.Closes) != 0 || len(got.Errors) != 0 {
 		t.Errorf("something went wrong: %s", out)
 	}
-	if c := got.Churned; c == nil || c.Cut < 20 || c.Recovered != c.Cut || c.Absent != 0 {
+	if c := got.Churned; c == nil || c.Cut < 20 || c.Recovered != c.Cut || c.Back != c.Cut {
 		t.Errorf("cut off: %+v", c)
 	}
 	if s := got.Stalled; s == nil || s.Viewers != 2 {

@@ -138,6 +138,7 @@ func TestVeryManyLive(t *testing.T) {
 	t.Logf("and is ready after %s; it has %.0f MiB, %.2f KiB a record more than when it began to serve",
 		time.Since(begun).Round(time.Millisecond), float64(p.resident())/(1<<20), float64(p.resident()-empty)/1024/float64(streams))
 
+	p.eventually("what came before it is recorded", 2*time.Minute, p.quiet())
 	ctx, stop := context.WithCancel(t.Context())
 	var changing sync.WaitGroup
 	changing.Go(func() { m.watch(ctx, streams, 5*time.Millisecond) })
@@ -196,6 +197,32 @@ func (p *process) wantAllOnce(streams int) {
 	}
 	if len(seen) != streams {
 		p.t.Fatalf("%d are listed, want %d", len(seen), streams)
+	}
+}
+
+// quiet returns what says whether the process used less than a tenth of a processor since it was last asked; where that
+// can't be known, it did.
+func (p *process) quiet() func() bool {
+	used := func() (ticks int64) {
+		stat, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.cmd.Process.Pid))
+		_, rest, _ := bytes.Cut(stat, []byte(") "))
+		for i, field := range strings.Fields(string(rest)) {
+			if i == 11 || i == 12 { // utime and stime, in hundredths of a second
+				n, _ := strconv.ParseInt(field, 10, 64)
+				ticks += n
+			}
+		}
+		return ticks
+	}
+	before, asked := used(), time.Now()
+	return func() bool {
+		if time.Since(asked) < time.Second {
+			return false
+		}
+		now := used()
+		calm := float64(now-before) < 10*time.Since(asked).Seconds()
+		before, asked = now, time.Now()
+		return calm
 	}
 }
 

@@ -48,8 +48,11 @@ func (r *run) cutAll(ctx context.Context) error {
 			if err == nil {
 				err = c.connect(ctx, since)
 			}
-			if err != nil {
+			switch {
+			case err != nil:
 				fail(err)
+			case c.joined() != nil:
+				r.tally.uncut.Add(1)
 			}
 		})
 	}
@@ -63,11 +66,6 @@ func (r *run) awaitChurned(c *churned, report *Report) error {
 		return nil
 	}
 	<-c.done
-	report.Churned = &Churned{Cut: r.tally.cut.Load(), Recovered: r.tally.resumed.Load() - c.resumed}
-	for _, v := range r.viewers[r.cfg.Stall:] {
-		if v.joined() == nil {
-			report.Churned.Absent++
-		}
-	}
+	report.Churned = &Churned{Cut: r.tally.cut.Load(), Back: r.tally.uncut.Load(), Recovered: r.tally.resumed.Load() - c.resumed}
 	return c.failed
 }

@@ -140,6 +140,7 @@ func (c *client) attempt(ctx context.Context, n int, since position) error {
 		s.drop()
 		return err
 	}
+	c.beatSent.Store(0) // one that an earlier connection took with it has no answer
 	c.mu.Lock()
 	c.ready = true
 	c.mu.Unlock()

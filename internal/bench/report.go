@@ -82,8 +82,8 @@ type Return struct {
 // Churned is how viewers who were cut off while something was published came back.
 type Churned struct {
 	Cut       int64 `json:"cut"`
+	Back      int64 `json:"back"`
 	Recovered int64 `json:"recovered"` // with exactly what they had missed; the others got a snapshot
-	Absent    int64 `json:"absent"`    // viewers who are not there once all should be
 }
 
 // Stalled is what became of viewers who stopped reading while something was published.
@@ -219,7 +219,7 @@ func (r Report) Broken() error {
 		add(r.Publish.Published-r.Publish.Accepted, "publications were not accepted")
 	}
 	if r.Churned != nil && !r.Interrupted {
-		add(r.Churned.Absent, "viewers who had been cut off did not come back")
+		add(r.Churned.Cut-r.Churned.Back, "viewers who had been cut off did not come back")
 	}
 	if r.Reconnect != nil && !r.Interrupted {
 		add(int64(r.Reconnect.Dropped)-r.Reconnect.Back, "viewers did not come back")

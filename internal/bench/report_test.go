@@ -36,7 +36,7 @@ func measured() Report {
 	r.tally.returned.Store(9998)
 	r.tally.resumed.Store(9990)
 	report.returned(&r.tally, 9998, 4*time.Second, before, after)
-	report.Churned = &Churned{Cut: 600, Recovered: 590}
+	report.Churned = &Churned{Cut: 600, Back: 600, Recovered: 590}
 	report.Stalled = &Stalled{Viewers: 3, Open: 1, Ended: map[string]int64{"4410": 2}}
 	report.peaked(&peaks{7: 260 << 20, 8: 12 << 20, self: 77 << 20})
 	r.tally.retries.add("503")
@@ -115,7 +115,7 @@ func TestNamesInJSON(t *testing.T) {
 		"connections seconds":                                                 m["idle"],
 		"accepted deliveries deliveries_per_second latency published seconds": m["publish"],
 		"away back dropped recovered seconds":                                 m["reconnect"],
-		"absent cut recovered":                                                m["churn"],
+		"back cut recovered":                                                  m["churn"],
 		"ended open viewers":                                                  m["stall"],
 		"cpu_us_per_connect cpu_us_per_delivery cpu_us_per_idle_connection_second cpu_us_per_reconnect files files_before name peak_bytes pid resident_before_bytes resident_bytes resident_kib_per_connection total_kib_per_connection": m["processes"].([]any)[0],
 	} {

@@ -30,7 +30,7 @@ func (r Report) Print(out io.Writer) error {
 		line("  publish to delivery", "%s", p.Latency)
 	}
 	if c := r.Churned; c != nil {
-		line("cut off meanwhile", "%s; back with exactly what they had missed %s, with a snapshot %s", grouped(c.Cut), grouped(c.Recovered), grouped(c.Cut-c.Recovered-c.Absent))
+		line("cut off meanwhile", "%s; back with exactly what they had missed %s, with a snapshot %s", grouped(c.Cut), grouped(c.Recovered), grouped(c.Back-c.Recovered))
 	}
 	if s := r.Stalled; s != nil {
 		line("stopped reading", "%s; still connected %s, ended %s", grouped(int64(s.Viewers)), grouped(int64(s.Open)), cmp.Or(list(s.Ended), "none"))

@@ -32,6 +32,7 @@ type tally struct {
 	renewed  atomic.Int64 // snapshots that nobody had asked for
 	sentAway atomic.Int64 // reconnect messages
 	cut      atomic.Int64 // viewers cut off by churn
+	uncut    atomic.Int64 // of these, joined again
 
 	published atomic.Int64
 	accepted  atomic.Int64 // publications that got a position
