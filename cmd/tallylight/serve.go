@@ -28,6 +28,7 @@ func (c *serveCmd) Run(life lifetime, out io.Writer, errOut terminal) error {
 		return err
 	}
 	logger := slog.New(slog.NewTextHandler(errOut, nil))
+	saveMemory()
 	return serve(life, *c, logger, func(addr net.Addr) {
 		if c.Dev {
 			printLinks(out, addr, *c)
