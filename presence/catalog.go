@@ -127,19 +127,6 @@ func from(orders []*order, place *Entry, n int) iter.Seq[*Entry] {
 	}
 }
 
-// concat goes through one after the other.
-func concat(orders []*order) iter.Seq[*Entry] {
-	return func(yield func(*Entry) bool) {
-		for _, o := range orders {
-			for e := range o.Scan {
-				if !yield(e) {
-					return
-				}
-			}
-		}
-	}
-}
-
 // listing is a list in every order.
 type listing struct{ viewers, started *order }
 

@@ -51,9 +51,6 @@ func (d *Directory) Live(q Query) (Page, error) {
 	page, more := Page{}, false
 	found := d.search(q, after)
 	for e := range found.entries {
-		if !q.matches(e) {
-			continue
-		}
 		page.Total++
 		switch {
 		case keyOf(q.Sort, e).compare(after) <= 0: // it was on an earlier page
@@ -72,10 +69,10 @@ func (d *Directory) Live(q Query) (Page, error) {
 	return page, nil
 }
 
-// found is where all that a query matches is, in its order.
+// found is all that a query matches, in its order.
 type found struct {
 	entries iter.Seq[*Entry]
-	exact   bool // nothing else is, and what is far from the page is left out
+	exact   bool // what is far from the page is left out
 	total   int  // if exact
 }
 
@@ -101,24 +98,25 @@ func (d *Directory) search(q Query, after sortKey) found {
 	case f.exact:
 		f.entries = q.sorted(from(orders, after.entry(q.Sort), q.First+2)) // the cursor's own, the page, and one after it
 	case len(orders) == 1:
-		f.entries = orders[0].Scan
+		f.entries = q.matching(orders[0].Scan)
 	default:
-		f.entries = q.sorted(concat(orders))
+		f.entries = q.sorted(from(orders, beforeAll.entry(q.Sort), math.MaxInt))
 	}
 	return f
+}
+
+// matching leaves out those that do not match.
+func (q Query) matching(entries iter.Seq[*Entry]) iter.Seq[*Entry] {
+	return func(yield func(*Entry) bool) {
+		entries(func(e *Entry) bool { return !q.matches(e) || yield(e) })
+	}
 }
 
 // sorted puts those that match into the query's order, once they are asked for.
 func (q Query) sorted(entries iter.Seq[*Entry]) iter.Seq[*Entry] {
 	return func(yield func(*Entry) bool) {
-		var matching []*Entry
-		for e := range entries {
-			if q.matches(e) {
-				matching = append(matching, e)
-			}
-		}
-		slices.SortFunc(matching, func(a, b *Entry) int { return keyOf(q.Sort, a).compare(keyOf(q.Sort, b)) })
-		slices.Values(matching)(yield)
+		sorted := slices.SortedFunc(q.matching(entries), func(a, b *Entry) int { return keyOf(q.Sort, a).compare(keyOf(q.Sort, b)) })
+		slices.Values(sorted)(yield)
 	}
 }
 
@@ -158,6 +156,9 @@ type sortKey struct {
 	id     string
 }
 
+// beforeAll stands before every entry.
+var beforeAll = sortKey{number: math.MaxInt64}
+
 func keyOf(s Sort, e *Entry) sortKey {
 	k := sortKey{id: e.View.Broadcast.ID}
 	if s == SortStarted {
@@ -189,7 +190,7 @@ func (k sortKey) cursor(s Sort) string {
 
 func parseCursor(s Sort, cursor string) (sortKey, error) {
 	if cursor == "" {
-		return sortKey{number: math.MaxInt64}, nil // before everything
+		return beforeAll, nil
 	}
 	raw, err := base64.RawURLEncoding.DecodeString(cursor)
 	if err != nil {

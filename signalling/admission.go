@@ -3,6 +3,7 @@ package signalling
 import (
 	"fmt"
 	"math"
+	"net/http"
 	"net/netip"
 	"strconv"
 	"sync"
@@ -44,6 +45,10 @@ type full struct {
 	code  Code
 	why   string
 	after time.Duration
+}
+
+func (f *full) problem() *problem {
+	return &problem{Status: http.StatusServiceUnavailable, Code: f.code, Detail: f.why, after: f.after}
 }
 
 // minVisited is how many addresses are kept before those of nobody are looked for.

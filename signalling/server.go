@@ -82,31 +82,26 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // Full says why a handshake from this address (ip:port) would be refused now, whatever is in it, and when one may be let
 // in again; "": it would not be. It does not block.
 func (s *Server) Full(remote string) (why string, after time.Duration) {
-	if p := s.fullProblem(s.gate.ask(remote)); p != nil {
-		return p.Detail, p.after
+	if s.draining.Load() {
+		return leaving.why, leaving.after
+	}
+	if f := s.gate.ask(remote); f != nil {
+		return f.why, f.after
 	}
 	return "", 0
 }
 
-func (s *Server) fullProblem(f *full) *problem {
-	switch {
-	case s.draining.Load():
-		return &problem{Status: http.StatusServiceUnavailable, Code: CodeUnavailable, Detail: "this node is draining; come back to another one", after: time.Second}
-	case f != nil:
-		return &problem{Status: http.StatusServiceUnavailable, Code: f.code, Detail: f.why, after: f.after}
-	default:
-		return nil
-	}
-}
+// leaving is why a node that drains lets nobody in.
+var leaving = &full{code: CodeUnavailable, why: "this node is draining; come back to another one", after: time.Second}
 
 // admit decides on a handshake before anything is kept for it. Who is admitted has entered the gate.
 func (s *Server) admit(r *http.Request) (*visitors, *auth.Identity, *problem) {
+	if s.draining.Load() {
+		return nil, nil, leaving.problem()
+	}
 	visitors, f := s.gate.enter(r.RemoteAddr)
-	if problem := s.fullProblem(f); problem != nil {
-		if f == nil {
-			s.gate.leave(visitors)
-		}
-		return nil, nil, problem
+	if f != nil {
+		return nil, nil, f.problem()
 	}
 	identity, problem := s.check(r)
 	if problem != nil {

@@ -217,6 +217,14 @@ func (s *session) admit() error {
 	return limit(s.messages, "messages are limited to %d a second in bursts of %d", messagesPerSecond, messagesBurst)
 }
 
+// limitLazily is limit by a limiter that is made the first time: most connections never need it.
+func limitLazily(l **rate.Limiter, perSecond rate.Limit, burst int, format string, args ...any) error {
+	if *l == nil {
+		*l = rate.NewLimiter(perSecond, burst)
+	}
+	return limit(*l, format, args...)
+}
+
 func limit(l *rate.Limiter, format string, args ...any) error {
 	now := time.Now()
 	r := l.ReserveN(now, 1)
