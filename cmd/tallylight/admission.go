@@ -3,6 +3,7 @@ package main
 import (
 	"runtime"
 
+	"github.com/tallylight/tallylight/internal/usage"
 	"github.com/tallylight/tallylight/signalling"
 )
 
@@ -17,7 +18,7 @@ const otherFiles = 500
 func (c *serveCmd) admission() (node, address signalling.Bound) {
 	node = signalling.Bound{Connections: c.MaxConnections, PerSecond: c.MaxHandshakes}
 	if node.Connections == 0 {
-		node.Connections = connectionsWithin(openFiles())
+		node.Connections = connectionsWithin(usage.OpenFiles())
 	}
 	if node.PerSecond == 0 {
 		node.PerSecond = handshakesPerProcessor * runtime.GOMAXPROCS(0)

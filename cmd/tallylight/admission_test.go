@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tallylight/tallylight/internal/usage"
 	"github.com/tallylight/tallylight/signalling"
 )
 
@@ -22,7 +23,7 @@ func TestConnectionsWithin(t *testing.T) {
 func TestAdmissionByDefault(t *testing.T) {
 	cfg := serveCmd{MaxConnectionsPerIP: 5000, MaxHandshakesPerIP: 100}
 	node, address := cfg.admission()
-	if node.PerSecond != handshakesPerProcessor*runtime.GOMAXPROCS(0) || node.Connections != connectionsWithin(openFiles()) {
+	if node.PerSecond != handshakesPerProcessor*runtime.GOMAXPROCS(0) || node.Connections != connectionsWithin(usage.OpenFiles()) {
 		t.Errorf("the node's bound is %+v", node)
 	}
 	if want := (signalling.Bound{Connections: 5000, PerSecond: 100, Burst: 1000}); address != want {

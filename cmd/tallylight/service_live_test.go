@@ -1,17 +1,13 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"net/http"
-	"os"
 	"slices"
-	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -19,6 +15,7 @@ import (
 
 	"github.com/tallylight/tallylight/internal/redisconn"
 	"github.com/tallylight/tallylight/internal/testserver"
+	"github.com/tallylight/tallylight/internal/usage"
 	"github.com/tallylight/tallylight/presence"
 	"github.com/tallylight/tallylight/rooms"
 	"github.com/tallylight/tallylight/web"
@@ -131,12 +128,12 @@ func TestVeryManyLive(t *testing.T) {
 	t.Logf("%d went live in %s", streams, time.Since(begun).Round(time.Millisecond))
 	begun = time.Now()
 	p := start(t, flags...)
-	empty := p.resident()
+	empty := p.usage().Resident
 	p.eventually("it has loaded the directory", time.Minute, func() bool { r, _ := p.get("/v1/live?first=1", ""); return r.StatusCode == http.StatusOK })
 	t.Logf("a node that starts lists them after %s", time.Since(begun).Round(time.Millisecond))
 	p.eventually("it is ready", time.Minute, func() bool { r, _ := p.get("/readyz", ""); return r.StatusCode == http.StatusOK })
 	t.Logf("and is ready after %s; it has %.0f MiB, %.2f KiB a record more than when it began to serve",
-		time.Since(begun).Round(time.Millisecond), float64(p.resident())/(1<<20), float64(p.resident()-empty)/1024/float64(streams))
+		time.Since(begun).Round(time.Millisecond), float64(p.usage().Resident)/(1<<20), float64(p.usage().Resident-empty)/1024/float64(streams))
 
 	p.eventually("what came before it is recorded", 2*time.Minute, p.quiet())
 	ctx, stop := context.WithCancel(t.Context())
@@ -203,33 +200,21 @@ func (p *process) wantAllOnce(streams int) {
 // quiet returns what says whether the process used less than a tenth of a processor since it was last asked; where that
 // can't be known, it did.
 func (p *process) quiet() func() bool {
-	used := func() (ticks int64) {
-		stat, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.cmd.Process.Pid))
-		_, rest, _ := bytes.Cut(stat, []byte(") "))
-		for i, field := range strings.Fields(string(rest)) {
-			if i == 11 || i == 12 { // utime and stime, in hundredths of a second
-				n, _ := strconv.ParseInt(field, 10, 64)
-				ticks += n
-			}
-		}
-		return ticks
-	}
-	before, asked := used(), time.Now()
+	before, asked := p.usage().CPU, time.Now()
 	return func() bool {
-		if time.Since(asked) < time.Second {
+		since := time.Since(asked)
+		if since < time.Second {
 			return false
 		}
-		now := used()
-		calm := float64(now-before) < 10*time.Since(asked).Seconds()
+		now := p.usage().CPU
+		calm := now-before < since/10
 		before, asked = now, time.Now()
 		return calm
 	}
 }
 
-// resident returns how many bytes of memory the process has, 0 where that can't be known.
-func (p *process) resident() int64 {
-	status, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
-	_, rest, _ := bytes.Cut(status, []byte("VmRSS:"))
-	kib, _ := strconv.ParseInt(strings.TrimSpace(string(rest[:max(bytes.IndexByte(rest, 'k'), 0)])), 10, 64)
-	return kib << 10
+// usage returns what the process uses; nothing where that can't be known.
+func (p *process) usage() usage.Process {
+	u, _ := usage.Of(p.cmd.Process.Pid)
+	return u
 }

@@ -5,11 +5,14 @@ import (
 	"testing"
 )
 
-func TestFilesFor(t *testing.T) {
-	if err := filesFor(1000-spareFiles, 1000); err != nil {
+func TestCheckFiles(t *testing.T) {
+	if err := checkFiles(1000-spareFiles, 1000); err != nil {
 		t.Errorf("just enough: %v", err)
 	}
-	err := filesFor(1001-spareFiles, 1000)
+	if err := checkFiles(1<<20, 0); err != nil {
+		t.Errorf("without a limit: %v", err)
+	}
+	err := checkFiles(1001-spareFiles, 1000)
 	if err == nil {
 		t.Fatal("one too many is taken")
 	}

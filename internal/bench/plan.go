@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/tallylight/tallylight/auth"
+	"github.com/tallylight/tallylight/internal/usage"
 )
 
 // publishRate is how many messages a second one connection publishes at most: a node takes 50 a second, heartbeats
@@ -135,11 +136,11 @@ func (c Config) Check() error {
 		return fmt.Errorf("--jwt-secret: %w", err)
 	}
 	for _, pid := range c.Pids {
-		if _, err := readProcess(pid); err != nil {
+		if _, err := usage.Of(pid); err != nil {
 			return fmt.Errorf("--pid %d: %w", pid, err)
 		}
 	}
-	return checkFiles(c.Connections())
+	return checkFiles(c.Connections(), usage.OpenFiles())
 }
 
 // dialer returns what connects, after a look at the addresses.

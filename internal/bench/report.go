@@ -141,11 +141,11 @@ func (r *Report) hold(before, with sample, connections int64) {
 			continue
 		}
 		if !p.Self {
-			p.Name = now.name
+			p.Name = now.Name
 		}
-		p.ResidentBefore, p.Resident, p.FilesBefore, p.Files = then.resident, now.resident, then.files, now.files
+		p.ResidentBefore, p.Resident, p.FilesBefore, p.Files = then.Resident, now.Resident, then.Files, now.Files
 		if connections > 0 {
-			added, whole := per(float64(now.resident-then.resident)/1024, float64(connections)), per(float64(now.resident)/1024, float64(connections))
+			added, whole := per(float64(now.Resident-then.Resident)/1024, float64(connections)), per(float64(now.Resident)/1024, float64(connections))
 			p.Added, p.Whole = &added, &whole
 		}
 	}

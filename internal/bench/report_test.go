@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/tallylight/tallylight/internal/usage"
 )
 
 // measured is a report of everything, from samples as they might be.
@@ -15,8 +17,8 @@ func measured() Report {
 	r.cast()
 	report := r.newReport()
 	self := report.Processes[2].Pid
-	used := func(cpu time.Duration, mib int64) usage {
-		return usage{name: "tallylight", resident: mib << 20, cpu: cpu, files: int(mib)}
+	used := func(cpu time.Duration, mib int64) usage.Process {
+		return usage.Process{Name: "tallylight", Resident: mib << 20, CPU: cpu, Files: int(mib)}
 	}
 	before := sample{7: used(time.Second, 30), 8: used(0, 10), self: used(0, 20)}
 	after := sample{7: used(2*time.Second, 130), 8: used(100*time.Millisecond, 12), self: used(3*time.Second, 70)}

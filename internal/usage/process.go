@@ -1,8 +1,8 @@
-package bench
+// Package usage tells what a process uses, and what this one may.
+package usage
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -14,36 +14,36 @@ import (
 // clockTick is the unit of times in /proc/<pid>/stat, whatever the kernel's own: USER_HZ is 100 wherever Go runs.
 const clockTick = 10 * time.Millisecond
 
-// usage is what a process uses at one moment.
-type usage struct {
-	name     string
-	resident int64 // bytes
-	cpu      time.Duration
-	files    int // open ones; -1: not ours to see
+// Process is what a process uses at one moment.
+type Process struct {
+	Name     string
+	Resident int64         // bytes of memory
+	CPU      time.Duration // since it began, in steps of 10 ms
+	Files    int           // open ones; -1: not ours to see
 }
 
-// readProcess looks at a process in /proc.
-func readProcess(pid int) (usage, error) {
+// Of looks at a process. Its error says what to do where there is no /proc, or no such process.
+func Of(pid int) (Process, error) {
 	dir := "/proc/" + strconv.Itoa(pid)
 	stat, err := os.ReadFile(dir + "/stat")
 	if err != nil {
-		return usage{}, explainProc(err)
+		return Process{}, explainProc(err)
 	}
-	u := usage{files: -1}
-	if u.name, u.cpu, err = parseStat(stat); err != nil {
-		return usage{}, err
+	u := Process{Files: -1}
+	if u.Name, u.CPU, err = parseStat(stat); err != nil {
+		return Process{}, err
 	}
-	if u.resident, err = residentOf(pid); err != nil {
-		return usage{}, err
+	if u.Resident, err = Resident(pid); err != nil {
+		return Process{}, err
 	}
 	if files, err := os.ReadDir(dir + "/fd"); err == nil {
-		u.files = len(files)
+		u.Files = len(files)
 	}
 	return u, nil
 }
 
-// residentOf returns how many bytes of memory a process has.
-func residentOf(pid int) (int64, error) {
+// Resident returns how many bytes of memory a process has. It reads less than Of does.
+func Resident(pid int) (int64, error) {
 	status, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/status")
 	if err != nil {
 		return 0, explainProc(err)
@@ -95,50 +95,4 @@ func parseStatus(status []byte) (resident int64, err error) {
 		return kib << 10, nil
 	}
 	return 0, errors.New("the process has no memory: it has ended")
-}
-
-// peaksEvery is how often it is looked how much memory processes have.
-const peaksEvery = 100 * time.Millisecond
-
-// peaks is the most memory that processes had.
-type peaks map[int]int64
-
-// watch looks until the context ends.
-func (p *peaks) watch(ctx context.Context, pids []int) {
-	*p = peaks{}
-	tick := time.NewTicker(peaksEvery)
-	defer tick.Stop()
-	for {
-		for _, pid := range append([]int{os.Getpid()}, pids...) {
-			if now, err := residentOf(pid); err == nil {
-				(*p)[pid] = max((*p)[pid], now)
-			}
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-	}
-}
-
-// sample is what the processes use at one moment: those that were asked for, and this one as the last. What can't be
-// read any more is missing.
-type sample map[int]usage
-
-func takeSample(pids []int) sample {
-	s := sample{}
-	for _, pid := range append([]int{os.Getpid()}, pids...) {
-		if u, err := readProcess(pid); err == nil {
-			s[pid] = u
-		}
-	}
-	return s
-}
-
-// cpuSince is what a process used since an earlier sample; ok is false if one of them lacks it.
-func (s sample) cpuSince(earlier sample, pid int) (used time.Duration, ok bool) {
-	now, ok1 := s[pid]
-	then, ok2 := earlier[pid]
-	return now.cpu - then.cpu, ok1 && ok2
 }

@@ -1,12 +1,12 @@
 //go:build unix
 
-package main
+package usage
 
 import "syscall"
 
-// openFiles returns how many files this process may have open; 0: it can't be known. Go raises the soft limit to the hard
+// OpenFiles returns how many files this process may have open; 0: it can't be known. Go raises the soft limit to the hard
 // one when a process starts.
-func openFiles() uint64 {
+func OpenFiles() uint64 {
 	var limit syscall.Rlimit
 	if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit) != nil {
 		return 0
