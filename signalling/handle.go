@@ -240,7 +240,7 @@ func (s *session) handlePublish(id string, m Publish) error {
 		return refuse(CodeForbidden, "the token does not allow %s in this room", m.Event)
 	}
 	if m.Event == rooms.EventChat {
-		if err := limitLazily(&s.chat, chatPerSecond, chatBurst, "chat is limited to %d a second in bursts of %d", chatPerSecond, chatBurst); err != nil {
+		if err := limit(lazily(&s.chat, chatPerSecond, chatBurst), "chat is limited to %d a second in bursts of %d", chatPerSecond, chatBurst); err != nil {
 			return err
 		}
 	}
@@ -273,7 +273,7 @@ func (s *session) handleMembers(id string, m Members) error {
 	if err != nil {
 		return refuse(CodeBadRequest, "after is not a cursor of this list")
 	}
-	if err := limitLazily(&s.rosters, rostersPerSecond, rostersBurst, "members is limited to %d a second in bursts of %d: all nodes are asked", rostersPerSecond, rostersBurst); err != nil {
+	if err := limit(lazily(&s.rosters, rostersPerSecond, rostersBurst), "members is limited to %d a second in bursts of %d: all nodes are asked", rostersPerSecond, rostersBurst); err != nil {
 		return err
 	}
 	roster := s.srv.cfg.Hub.Roster(context.Background(), m.Room, m.First, string(after))

@@ -186,10 +186,7 @@ func (s *session) countAgainst(e *Error) {
 		}
 	case e.Code == CodeRateLimited:
 		// Not in a row: between two refusals a flood always gets some through.
-		if s.patience == nil {
-			s.patience = rate.NewLimiter(forgivenPerSecond, maxLimited)
-		}
-		if !s.patience.Allow() {
+		if !lazily(&s.patience, forgivenPerSecond, maxLimited).Allow() {
 			s.end(causeTooMany)
 		}
 	default:
@@ -217,12 +214,12 @@ func (s *session) admit() error {
 	return limit(s.messages, "messages are limited to %d a second in bursts of %d", messagesPerSecond, messagesBurst)
 }
 
-// limitLazily is limit by a limiter that is made the first time: most connections never need it.
-func limitLazily(l **rate.Limiter, perSecond rate.Limit, burst int, format string, args ...any) error {
+// lazily returns a limiter that is made the first time: most connections never need it.
+func lazily(l **rate.Limiter, perSecond rate.Limit, burst int) *rate.Limiter {
 	if *l == nil {
 		*l = rate.NewLimiter(perSecond, burst)
 	}
-	return limit(*l, format, args...)
+	return *l
 }
 
 func limit(l *rate.Limiter, format string, args ...any) error {

@@ -44,14 +44,10 @@ func (r *run) cutAll(ctx context.Context) error {
 		since := c.cut()
 		r.tally.cut.Add(1)
 		away.Go(func() {
-			err := sleep(ctx, rand.N(r.cfg.Away))
-			if err == nil {
-				err = c.connect(ctx, since)
-			}
-			switch {
-			case err != nil:
+			back, err := c.comeBack(ctx, rand.N(r.cfg.Away), since)
+			if err != nil {
 				fail(err)
-			case c.joined() != nil:
+			} else if back {
 				r.tally.uncut.Add(1)
 			}
 		})

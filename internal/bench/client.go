@@ -72,6 +72,15 @@ func (c *client) connect(ctx context.Context, since position) error {
 	return nil
 }
 
+// comeBack connects after a while, from where it was, and reports whether it is there then.
+func (c *client) comeBack(ctx context.Context, after time.Duration, since position) (back bool, err error) {
+	if err := sleep(ctx, after); err != nil {
+		return false, err
+	}
+	err = c.connect(ctx, since)
+	return c.joined() != nil, err
+}
+
 // backoff is the protocol's wait before the n-th attempt.
 func backoff(n int) time.Duration {
 	return rand.N(min(30*time.Second, 500*time.Millisecond<<min(n, 10)))

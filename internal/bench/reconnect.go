@@ -34,14 +34,10 @@ func (r *run) comeBack(ctx context.Context, sinces []position) error {
 	dropped := time.Now()
 	for i, c := range r.viewers {
 		all.Go(func() {
-			err := sleep(ctx, backoff(0))
-			if err == nil {
-				err = c.connect(ctx, sinces[i])
-			}
-			switch {
-			case err != nil:
+			back, err := c.comeBack(ctx, backoff(0), sinces[i])
+			if err != nil {
 				fail(err)
-			case c.joined() != nil:
+			} else if back {
 				r.tally.back.add(time.Since(dropped))
 				r.tally.returned.Add(1)
 			}
