@@ -87,7 +87,7 @@ func checkActs(n *Notes) (found []Violation) {
 			switch {
 			case act.Refused != "":
 				bad(badRefused, act.Acked, "%s, sent at %s, was refused with %s", act.Kind, clock(act.Sent), act.Refused)
-			case act.Acked == never && !a.connectedAfter(max(act.Sent, act.Tried)): // its streamer stayed away, and had nowhere to send it
+			case act.Acked == never && !n.couldAsk(a, max(act.Sent, act.Tried)): // its streamer stayed away, and had nowhere to send it
 			case act.Acked == never && n.settledBy(act.Sent, time.Minute, n.nodes()...) < n.Ended:
 				bad(badUnsettled, n.Ended, "%s, sent at %s and %d times in all, is not answered: %s", act.Kind, clock(act.Sent), act.Tries, act.Last)
 			case act.Kind == ActStart && act.Acked != never && ended && e.first+soon < act.Sent:
@@ -101,9 +101,15 @@ func checkActs(n *Notes) (found []Violation) {
 	return found
 }
 
-// connectedAfter reports whether the actor had a connection at some time after this.
-func (a *Actor) connectedAfter(at Instant) bool {
-	return slices.ContainsFunc(a.Conns, func(c *Conn) bool { return c.closed() > at+beatAnswer })
+// asking is how long a request that is on its way, or was not answered, may keep its streamer from sending it again: the
+// wait for the answer, the pause after it, and what a busy machine adds.
+const asking = beatAnswer + time.Second + 2*nearly
+
+// couldAsk reports whether, after this, the actor had a connection for so long that they must have sent a request again.
+func (n *Notes) couldAsk(a *Actor, at Instant) bool {
+	return slices.ContainsFunc(a.Conns, func(c *Conn) bool {
+		return min(c.closed(), n.Ended)-max(c.Opened, at) > asking
+	})
 }
 
 // node returns the node that a connection of the actor is to.

@@ -107,9 +107,24 @@ func TestActs(t *testing.T) {
 			c.did(100, ActUpdate, "b", unanswered, func(a *Act) { a.Tried = at(100) }).close(105, EndSilent)
 			gone(bob, 90)
 		}, nil},
+		{"not answered, and its streamer's network was gone before she asked again", func(s *story) {
+			c, bob := alice(s)
+			c.did(100, ActUpdate, "b", unanswered, func(a *Act) { a.Tried = at(100) }).close(110.5, EndSilent)
+			gone(bob, 90)
+		}, nil},
+		{"not answered, and its streamer came back just before the end", func(s *story) {
+			c, bob := alice(s)
+			c.did(100, ActUpdate, "b", unanswered, func(a *Act) { a.Tried = at(100) }).close(105, EndSilent)
+			gone(bob, 90)
+			s.connect("alice", "n1", 590)
+		}, nil},
 		{"never answered", func(s *story) {
 			c, _ := alice(s)
 			c.did(100, ActUpdate, "b", unanswered)
+		}, []string{badUnsettled}},
+		{"never asked again, over an open connection", func(s *story) {
+			c, _ := alice(s)
+			c.did(100, ActUpdate, "b", unanswered, func(a *Act) { a.Tries, a.Tried = 1, at(100) })
 		}, []string{badUnsettled}},
 		{"not answered yet", func(s *story) {
 			c, _ := alice(s)
