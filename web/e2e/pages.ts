@@ -41,6 +41,24 @@ export class TestPage {
     await expect(this.page.getByLabel('Say something')).toHaveValue('');
   }
 
+  /**
+   * Says numbers as fast as the page lets anybody, until one is refused, which it returns. It types inside of the page: a
+   * test that clicks may be slower, on a busy machine, than anybody is allowed to be.
+   */
+  async sayTooFast(): Promise<string> {
+    return this.page.getByLabel('Say something').evaluate(async (input: HTMLInputElement) => {
+      for (let n = 1; n <= 100; n++) {
+        input.value = String(n);
+        input.dispatchEvent(new Event('input', { bubbles: true }));
+        input.form!.requestSubmit();
+        const told = () => document.getElementById('chat-problem')!.textContent !== '';
+        while (input.value !== '' && !told()) await new Promise((next) => setTimeout(next, 1));
+        if (told()) return input.value;
+      }
+      throw new Error('a hundred messages at once, and none is refused');
+    });
+  }
+
   async goLive(title: string): Promise<void> {
     await this.page.getByLabel('Title').fill(title);
     await this.page.getByRole('button', { name: 'Go live' }).click();
