@@ -462,7 +462,7 @@ func TestDirectoryAfterARandomWalk(t *testing.T) {
 				_ = s.Release(ctx, hold, []Reason{ReasonConnectionLost, ReasonLeft}[dice.IntN(2)])
 			case 7:
 				d.SetViewers(room, dice.IntN(50))
-				_, _ = s.Sweep(ctx, PartitionOf(room), 0)
+				_, _ = s.Sweep(ctx, Due{Partition: PartitionOf(room)})
 				time.Sleep(100 * time.Millisecond)
 			}
 			if step%100 == 0 {

@@ -290,7 +290,7 @@ func BenchmarkSweep10k(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		for p := range Partitions {
-			if _, err := s.Sweep(ctx, p, 0); err != nil {
+			if _, err := s.Sweep(ctx, Due{Partition: p}); err != nil {
 				b.Fatal(err)
 			}
 		}

@@ -163,16 +163,22 @@ func (m *Memory) Beat(_ context.Context, holds []Hold) (replaced []Hold, err err
 }
 
 // Sweep implements Store.
-func (m *Memory) Sweep(_ context.Context, partition int, lag time.Duration) (int, error) {
+func (m *Memory) Sweep(_ context.Context, due ...Due) (changed int, err error) {
+	for _, d := range due {
+		changed += m.sweep(d.Partition, d.Lag)
+	}
+	return changed, nil
+}
+
+func (m *Memory) sweep(partition int, lag time.Duration) (ended int) {
 	now := time.Now()
 	m.mu.Lock()
 	p := &m.parts[partition]
 	if lag > 0 && now.Sub(p.clock.last) < lag {
 		m.mu.Unlock()
-		return 0, nil
+		return 0
 	}
 	clock := p.clock.advance(now)
-	ended := 0
 	for room, deadline := range p.deadlines {
 		if deadline <= clock {
 			delete(p.deadlines, room)
@@ -184,7 +190,7 @@ func (m *Memory) Sweep(_ context.Context, partition int, lag time.Duration) (int
 	if ended > 0 {
 		m.watchers.wake(partition)
 	}
-	return ended, nil
+	return ended
 }
 
 // lapse is what happens to a lease whose deadline has passed.

@@ -130,8 +130,7 @@ func (r *Redis) recoverAlone(ctx context.Context, partition int, was string) err
 		if status == "epoch" {
 			continue
 		}
-		part.forgetTold()
-		part.epoch.Store(&epoch)
+		part.begin(epoch)
 		part.recoveredAt.Store(time.Now().UnixNano())
 		part.audit.Store(true)
 		r.cfg.Logger.Warn("presence: redis had lost data; what this node knows was put back", "partition", partition,

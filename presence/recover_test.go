@@ -111,10 +111,8 @@ func (m *member) knows(t *testing.T, room string, want State) View {
 
 func (m *member) sweepAll(t *testing.T) {
 	t.Helper()
-	for p := range Partitions {
-		if _, err := m.Sweep(context.Background(), p, 0); err != nil {
-			t.Errorf("sweeping partition %d: %v", p, err)
-		}
+	if _, err := m.Sweep(context.Background(), everyPartition()...); err != nil {
+		t.Errorf("sweeping: %v", err)
 	}
 }
 
@@ -303,7 +301,7 @@ func TestFlushRaisesNoGhost(t *testing.T) {
 				order = []*member{n2, n1}
 			}
 			for _, m := range order {
-				if _, err := m.Sweep(t.Context(), PartitionOf("alice"), 0); err != nil {
+				if _, err := m.Sweep(t.Context(), Due{Partition: PartitionOf("alice")}); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -432,7 +430,7 @@ func TestNodeLostWindow(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.declareDead("n1", n2)
-	if _, err := n2.Sweep(t.Context(), PartitionOf("alice"), 0); err != nil {
+	if _, err := n2.Sweep(t.Context(), Due{Partition: PartitionOf("alice")}); err != nil {
 		t.Fatal(err)
 	}
 	if l := f.get(n2, "alice"); l.State != StateReconnecting || l.Until-l.LastSeen != Millis(NodeLostWindow.Milliseconds()) {

@@ -143,7 +143,7 @@ type redisPartition struct {
 	base string   // ARGV[1]
 	log  string
 
-	epoch atomic.Pointer[string] // under which this node knows the partition
+	epoch atomic.Pointer[string] // under which this node knows the partition; toldMu is held when it changes
 	// asserting is held by who says what this node holds, and shared by who changes that: what is said must not be
 	// overtaken by what is being given up.
 	asserting sync.RWMutex
@@ -243,11 +243,8 @@ func (r *Redis) run(ctx context.Context, s *redisconn.Script, partition int, arg
 // runNoting also calls note with that, before anybody may say what this node holds. It fails at once on a node that is
 // isolated.
 func (r *Redis) runNoting(ctx context.Context, s *redisconn.Script, partition int, note func([]redisconn.Reply) error, args ...any) ([]redisconn.Reply, error) {
-	// Who waits for an answer that will not come should rather go to another node.
-	if r.cfg.Nodes != nil {
-		if err := r.cfg.Nodes.Check(); err != nil {
-			return nil, unavailable(err)
-		}
+	if err := r.reachable(); err != nil {
+		return nil, err
 	}
 	var answer []redisconn.Reply
 	err := r.InEpoch(ctx, partition, func(epoch string) (status string, err error) {
@@ -267,6 +264,18 @@ func (r *Redis) runNoting(ctx context.Context, s *redisconn.Script, partition in
 		return status, nil
 	})
 	return answer, err
+}
+
+// reachable returns an error on a node that is isolated: who waits for an answer that will not come should rather go to
+// another node.
+func (r *Redis) reachable() error {
+	if r.cfg.Nodes == nil {
+		return nil
+	}
+	if err := r.cfg.Nodes.Check(); err != nil {
+		return unavailable(err)
+	}
+	return nil
 }
 
 func unavailable(err error) error { return fmt.Errorf("%w: redis: %w", ErrUnavailable, err) }
@@ -389,15 +398,9 @@ func (r *Redis) runAll(ctx context.Context, s *redisconn.Script, args map[int][]
 	for i, p := range partitions {
 		calls[i] = r.call(p, args[p]...)
 	}
-	replies, err := r.cfg.Conn.RunAll(ctx, s, calls)
-	if err != nil {
-		return unavailable(err)
-	}
-	for i, reply := range replies {
-		answer := reply.List()
-		if status := answer[0].Text(); status == "ok" {
-			answer = answer[1:]
-		} else if answer, err = r.run(ctx, s, partitions[i], args[partitions[i]]...); err != nil {
+	for i, o := range r.cfg.Conn.RunEach(ctx, s, calls) {
+		answer, err := r.afterwards(ctx, s, o, partitions[i], args[partitions[i]])
+		if err != nil {
 			return err
 		}
 		if err := take(answer); err != nil {
@@ -405,6 +408,18 @@ func (r *Redis) runAll(ctx context.Context, s *redisconn.Script, args map[int][]
 		}
 	}
 	return nil
+}
+
+// afterwards returns what follows the "ok" of an answer that was had together with others. Where that is not "ok" it runs
+// the script once more, by itself, which puts back what was lost.
+func (r *Redis) afterwards(ctx context.Context, s *redisconn.Script, o redisconn.Outcome, partition int, args []any) ([]redisconn.Reply, error) {
+	if o.Err != nil {
+		return nil, unavailable(o.Err)
+	}
+	if answer := o.Reply.List(); answer[0].Text() == "ok" {
+		return answer[1:], nil
+	}
+	return r.run(ctx, s, partition, args...)
 }
 
 // write runs a script on behalf of a lease's holder and returns the lease as it is then.
@@ -457,27 +472,59 @@ func (r *Redis) Beat(ctx context.Context, holds []Hold) (replaced []Hold, err er
 	return replaced, err
 }
 
+// sweptTogether is how many partitions are swept in one round trip. Redis carries them out one after the other before it
+// turns to somebody else: after a node's death each may change sweptAtOnce leases, and all at once would hold up those who
+// come back for a quarter of a second.
+const sweptTogether = 8
+
 // Sweep implements Store.
-func (r *Redis) Sweep(ctx context.Context, partition int, lag time.Duration) (int, error) {
-	part := &r.parts[partition]
-	lost, least := ReasonNodeLost.windows()
-	drained, _ := ReasonDrain.windows()
-	args := []any{lag.Milliseconds(), sweptAtOnce, lost.Milliseconds(), drained.Milliseconds(), least.Milliseconds()}
-	var dead []string
-	if r.cfg.Nodes != nil {
-		dead = part.untold(r.cfg.Nodes.Dead())
-	}
-	for _, life := range dead {
-		args = append(args, life)
-	}
-	answer, err := r.run(ctx, sweepScript, partition, args...)
-	if err != nil {
+func (r *Redis) Sweep(ctx context.Context, due ...Due) (changed int, err error) {
+	if err := r.reachable(); err != nil {
 		return 0, err
 	}
-	if more := answer[1].Int() == 1; !more {
-		part.tell(dead)
+	var failed []error
+	for together := range slices.Chunk(due, sweptTogether) {
+		n, errs := r.sweep(ctx, together)
+		if changed += n; len(errs) == len(together) { // there is no use in asking for the others
+			return changed, errors.Join(append(failed, errs[0])...)
+		}
+		failed = append(failed, errs...)
 	}
-	return int(answer[0].Int()), nil
+	return changed, errors.Join(failed...)
+}
+
+// sweep sweeps in one round trip, and again where what was lost had to be put back first.
+func (r *Redis) sweep(ctx context.Context, due []Due) (changed int, failed []error) {
+	lost, least := ReasonNodeLost.windows()
+	drained, _ := ReasonDrain.windows()
+	calls := make([]redisconn.Call, len(due))
+	args := make([][]any, len(due))
+	epochs := make([]string, len(due))
+	dead := make([][]string, len(due))
+	for i, d := range due {
+		epochs[i] = *r.parts[d.Partition].epoch.Load()
+		args[i] = []any{d.Lag.Milliseconds(), sweptAtOnce, lost.Milliseconds(), drained.Milliseconds(), least.Milliseconds()}
+		if r.cfg.Nodes != nil {
+			dead[i] = r.parts[d.Partition].untold(r.cfg.Nodes.Dead())
+		}
+		for _, life := range dead[i] {
+			args[i] = append(args[i], life)
+		}
+		calls[i] = r.callUnder(epochs[i], d.Partition, args[i]...)
+	}
+	for i, o := range r.cfg.Conn.RunEach(ctx, sweepScript, calls) {
+		partition := due[i].Partition
+		answer, err := r.afterwards(ctx, sweepScript, o, partition, args[i])
+		if err != nil {
+			failed = append(failed, fmt.Errorf("partition %d: %w", partition, err))
+			continue
+		}
+		changed += int(answer[0].Int())
+		if more := answer[1].Int() == 1; !more {
+			r.parts[partition].tell(epochs[i], dead[i])
+		}
+	}
+	return changed, failed
 }
 
 // untold returns those of whom the partition may not know.
@@ -493,18 +540,24 @@ func (p *redisPartition) untold(dead []string) []string {
 	return untold
 }
 
-func (p *redisPartition) tell(dead []string) {
+// tell notes what the partition was told in an epoch, if that is the present one: in another it may have been forgotten.
+func (p *redisPartition) tell(epoch string, dead []string) {
 	p.toldMu.Lock()
 	defer p.toldMu.Unlock()
+	if epoch != *p.epoch.Load() {
+		return
+	}
 	for _, life := range dead {
 		p.told[life] = true
 	}
 }
 
-func (p *redisPartition) forgetTold() {
+// begin notes that a new epoch began, which knows nothing of what was told in the last.
+func (p *redisPartition) begin(epoch string) {
 	p.toldMu.Lock()
 	defer p.toldMu.Unlock()
 	clear(p.told)
+	p.epoch.Store(&epoch)
 }
 
 // Load implements Log.

@@ -103,7 +103,7 @@ func TestRedisSweepAgainstResume(t *testing.T) {
 		time.Sleep(2 * time.Millisecond) // past the window: either may win
 		var all sync.WaitGroup
 		for _, s := range []Store{a, b} {
-			all.Go(func() { _, _ = s.Sweep(context.Background(), PartitionOf(studio), 0) })
+			all.Go(func() { _, _ = s.Sweep(context.Background(), Due{Partition: PartitionOf(studio)}) })
 		}
 		all.Go(func() { _, _ = claimOn(b, "n2", fmt.Sprint("new", round)) })
 		all.Wait()

@@ -108,7 +108,7 @@ func lapseNow(t *testing.T, s Store) {
 			t.Fatal(err)
 		}
 	}
-	if _, err := s.Sweep(t.Context(), p, 0); err != nil {
+	if _, err := s.Sweep(t.Context(), Due{Partition: p}); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -3,6 +3,9 @@ package presence
 import (
 	"context"
 	"errors"
+	"fmt"
+	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -144,12 +147,50 @@ func TestSweepLag(t *testing.T) {
 		sweep(t, s)
 		a.release(ReasonConnectionLost)
 		time.Sleep(10 * time.Millisecond)
-		if n, err := s.Sweep(t.Context(), PartitionOf(studio), time.Minute); n != 0 || err != nil {
+		if n, err := s.Sweep(t.Context(), Due{PartitionOf(studio), time.Minute}); n != 0 || err != nil {
 			t.Errorf("%s: a sweep right after another ended %d, %v", name, n, err)
 		}
 		if n := sweep(t, s); n != 1 {
 			t.Errorf("%s: a sweep without lag ended %d, want 1", name, n)
 		}
+	}
+}
+
+// A partition that can't be swept does not keep its neighbours from it, and the error says which it is.
+func TestSweepPastFailure(t *testing.T) {
+	s := openRedis(t, testserver.RedisPrefix(), "n1")
+	window := time.Millisecond
+	a := join(t, s, alice, "c1")
+	a.start(window)
+	sweep(t, s)
+	a.release(ReasonConnectionLost)
+	broken := (PartitionOf(studio) + Partitions - 1) % Partitions
+	if err := s.cfg.Conn.Client().Set(t.Context(), s.parts[broken].base+"deadlines", "no sorted set", 0).Err(); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(10 * time.Millisecond)
+	n, err := s.Sweep(t.Context(), Due{Partition: broken}, Due{Partition: PartitionOf(studio)})
+	if n != 1 || err == nil || !strings.Contains(err.Error(), fmt.Sprintf("partition %d:", broken)) {
+		t.Errorf("changed %d, %v, want 1 and what is wrong with partition %d", n, err, broken)
+	}
+	all := append(slices.Repeat([]Due{{Partition: broken}}, sweptTogether-1), everyPartition()...)
+	if _, err := s.Sweep(t.Context(), all...); err == nil || strings.Count(err.Error(), "partition") != sweptTogether {
+		t.Errorf("%v", err)
+	}
+}
+
+// Redis lost its data while it was swept: what the partition was told before, it does not know any more.
+func TestToldInAnotherEpoch(t *testing.T) {
+	p := &redisPartition{told: make(map[string]bool)}
+	p.begin("one")
+	p.tell("one", []string{"n7~1"})
+	if untold := p.untold([]string{"n7~1", "n8~1"}); !slices.Equal(untold, []string{"n8~1"}) {
+		t.Errorf("%q are untold, want n8~1", untold)
+	}
+	p.begin("two")
+	p.tell("one", []string{"n7~1"}) // the answer to a sweep from before
+	if untold := p.untold([]string{"n7~1"}); len(untold) != 1 {
+		t.Error("the new epoch is not told of a dead node")
 	}
 }
 
@@ -176,7 +217,7 @@ func TestRedisAway(t *testing.T) {
 		"release": func() error { return s.Release(ctx, a.hold, ReasonLeft) },
 		"get":     func() error { _, err := s.Get(ctx, studio); return err },
 		"beat":    func() error { _, err := s.Beat(ctx, []Hold{a.hold}); return err },
-		"sweep":   func() error { _, err := s.Sweep(ctx, p, 0); return err },
+		"sweep":   func() error { _, err := s.Sweep(ctx, Due{Partition: p}); return err },
 		"load":    func() error { _, _, err := s.Load(ctx, p); return err },
 		"read":    func() error { _, err := s.Read(ctx, p, 0, 1); return err },
 		"ack":     func() error { return s.Ack(ctx, "suite", p, 1) },

@@ -111,14 +111,21 @@ type Log interface {
 	Watch(wake func(partition int)) (stop func())
 }
 
+// Due is a partition that is to be swept, unless that was done less than Lag
+// ago, by whichever node.
+type Due struct {
+	Partition int
+	Lag       time.Duration
+}
+
 // Store keeps leases. Both implementations pass the same suite.
 type Store interface {
 	Leases
 	Log
-	// Sweep lets go of the leases of a partition that dead nodes held, ends the
-	// broadcasts whose window has passed and the handovers whose wait is over,
-	// and says how many it changed. Its clock is the partition's own: see
-	// Sweeper. It does nothing if the partition was swept less than lag ago, by
-	// whichever node.
-	Sweep(ctx context.Context, partition int, lag time.Duration) (int, error)
+	// Sweep lets go of the leases of these partitions that dead nodes held, ends
+	// the broadcasts whose window has passed and the handovers whose wait is
+	// over, and says how many it changed. The clock of each partition is its own:
+	// see Sweeper. It is one atomic step for each; one that fails does not keep
+	// it from the others, unless the store can't be reached at all.
+	Sweep(context.Context, ...Due) (changed int, err error)
 }

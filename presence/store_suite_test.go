@@ -45,6 +45,7 @@ func testStore(t *testing.T, run func(t *testing.T, test func(t *testing.T, s St
 		{"a handover that nobody follows opens the window", testHandoverEnds},
 		{"a handover ends with the next claim, and leaving stays final", testHandoverClaimed},
 		{"a swept room is ended once, however many sweep", testSweepOnce},
+		{"one call sweeps many partitions, and no other", testSweepMany},
 		{"takeovers at once have one winner", testTakeoverRace},
 		{"claims of several users at once have one winner", testClaimRace},
 		{"resume and sweep at once agree on one outcome", testResumeSweepRace},
@@ -147,11 +148,65 @@ func wantTold(t *testing.T, s Store, want ...string) {
 
 func sweep(t *testing.T, s Store) int {
 	t.Helper()
-	n, err := s.Sweep(context.Background(), PartitionOf(studio), 0)
+	n, err := s.Sweep(context.Background(), Due{Partition: PartitionOf(studio)})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return n
+}
+
+// everyPartition is what a sweeper that runs alone sweeps.
+func everyPartition() []Due {
+	due := make([]Due, Partitions)
+	for p := range due {
+		due[p].Partition = p
+	}
+	return due
+}
+
+func testSweepMany(t *testing.T, s Store) {
+	every := everyPartition()
+	if _, err := s.Sweep(t.Context(), every...); err != nil {
+		t.Fatal(err)
+	}
+	lost := make(map[string]State) // room → what a sweep of the even partitions makes of it
+	for n := range 100 {
+		room := fmt.Sprint("room", n)
+		c, err := s.Claim(t.Context(), Claim{Room: room, User: alice, Connection: room, Node: "n1"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		h, window := Hold{room, c.Lease.Fence}, time.Millisecond
+		if _, err := s.Start(t.Context(), h, Start{Window: &window}); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Release(t.Context(), h, ReasonConnectionLost); err != nil {
+			t.Fatal(err)
+		}
+		lost[room] = StateOffline
+		if PartitionOf(room)%2 == 1 {
+			lost[room] = StateReconnecting
+		}
+	}
+	time.Sleep(5 * time.Millisecond) // the windows are over
+	even := slices.DeleteFunc(every, func(d Due) bool { return d.Partition%2 == 1 })
+	want := 0
+	for _, state := range lost {
+		if state == StateOffline {
+			want++
+		}
+	}
+	if n, err := s.Sweep(t.Context(), even...); n != want || err != nil {
+		t.Errorf("changed %d, %v, want %d", n, err, want)
+	}
+	for room, state := range lost {
+		if l, err := s.Get(t.Context(), room); l.State != state || err != nil {
+			t.Errorf("%s of partition %d is %s, %v, want %s", room, PartitionOf(room), l.State, err, state)
+		}
+	}
+	if n, err := s.Sweep(t.Context()); n != 0 || err != nil {
+		t.Errorf("a sweep of nothing changed %d, %v", n, err)
+	}
 }
 
 // eventually waits for a condition, with a deadline.
@@ -566,7 +621,7 @@ func testSweepOnce(t *testing.T, s Store) {
 	sweep(t, s)                       // moves the partition's clock
 	var sweepers sync.WaitGroup
 	for range 8 {
-		sweepers.Go(func() { _, _ = s.Sweep(context.Background(), PartitionOf(studio), 0) })
+		sweepers.Go(func() { _, _ = s.Sweep(context.Background(), Due{Partition: PartitionOf(studio)}) })
 	}
 	sweepers.Wait()
 	eventually(t, "the broadcast ends", func() bool { sweep(t, s); return lease(t, s).State == StateOffline })
@@ -626,7 +681,7 @@ func testResumeSweepRace(t *testing.T, s Store) {
 		a.release(ReasonConnectionLost)
 		time.Sleep(2 * time.Millisecond) // past the window: either may win
 		var both sync.WaitGroup
-		both.Go(func() { _, _ = s.Sweep(context.Background(), PartitionOf(studio), 0) })
+		both.Go(func() { _, _ = s.Sweep(context.Background(), Due{Partition: PartitionOf(studio)}) })
 		both.Go(func() { _, _ = claim(s, alice, "c2") })
 		both.Wait()
 		var kinds []Kind

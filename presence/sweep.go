@@ -2,7 +2,6 @@ package presence
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"time"
 )
@@ -44,25 +43,22 @@ func (s *Sweeper) Run(ctx context.Context) {
 }
 
 // sweepAll sweeps this node's partitions, and those that it is second for if
-// need be. While the store is away there is no use in asking it 64 times.
+// need be.
 func (s *Sweeper) sweepAll(ctx context.Context) {
+	due := make([]Due, 0, Partitions)
 	for p := range Partitions {
 		rank := 0
 		if s.Rank != nil {
 			rank = s.Rank(p)
 		}
-		var err error
-		switch {
-		case rank == 0:
-			_, err = s.Store.Sweep(ctx, p, 0)
-		case rank == 1:
-			_, err = s.Store.Sweep(ctx, p, unsweptFor)
+		switch rank {
+		case 0:
+			due = append(due, Due{Partition: p})
+		case 1:
+			due = append(due, Due{Partition: p, Lag: unsweptFor})
 		}
-		if err != nil && ctx.Err() == nil {
-			s.Logger.Warn("presence: sweep failed; the next one tries again", "partition", p, "error", err)
-		}
-		if errors.Is(err, ErrUnavailable) {
-			return
-		}
+	}
+	if _, err := s.Store.Sweep(ctx, due...); err != nil && ctx.Err() == nil {
+		s.Logger.Warn("presence: sweep failed; the next one tries again", "error", err)
 	}
 }

@@ -37,11 +37,11 @@ type lateStore struct {
 	down bool
 }
 
-func (l *lateStore) Sweep(ctx context.Context, p int, lag time.Duration) (int, error) {
+func (l *lateStore) Sweep(ctx context.Context, due ...Due) (int, error) {
 	if l.down {
 		return 0, ErrUnavailable
 	}
-	return l.Store.Sweep(ctx, p, lag)
+	return l.Store.Sweep(ctx, due...)
 }
 
 // The time in which the store did not answer does not count: it may have been
@@ -77,10 +77,12 @@ type swept struct {
 	lags map[int][]time.Duration // partition → lag of each sweep
 }
 
-func (s *swept) Sweep(_ context.Context, p int, lag time.Duration) (int, error) {
+func (s *swept) Sweep(_ context.Context, due ...Due) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.lags[p] = append(s.lags[p], lag)
+	for _, d := range due {
+		s.lags[d.Partition] = append(s.lags[d.Partition], d.Lag)
+	}
 	return 0, nil
 }
 

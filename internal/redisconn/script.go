@@ -31,11 +31,30 @@ func (c *Conn) Run(ctx context.Context, s *Script, keys []string, args ...any) (
 	return Reply{value}, plain(err)
 }
 
-// RunAll runs a script for each call, in one round trip, and returns the replies in the order of the calls. Each run is
-// atomic, all together are not: after an error the other calls have run all the same, or their outcome is unknown too.
+// Outcome is what became of one call of several.
+type Outcome struct {
+	Reply Reply
+	Err   error // without an answer, whether the script ran is unknown
+}
+
+// RunAll is RunEach for callers to whom one that failed is as good as none: it returns the first error.
 func (c *Conn) RunAll(ctx context.Context, s *Script, calls []Call) ([]Reply, error) {
+	outcomes := c.RunEach(ctx, s, calls)
+	replies := make([]Reply, len(outcomes))
+	for i, o := range outcomes {
+		if o.Err != nil {
+			return nil, o.Err
+		}
+		replies[i] = o.Reply
+	}
+	return replies, nil
+}
+
+// RunEach runs a script for each call, in one round trip, and returns what became of them in the order of the calls. Each
+// run is atomic, all together are not.
+func (c *Conn) RunEach(ctx context.Context, s *Script, calls []Call) []Outcome {
 	if len(calls) == 0 {
-		return nil, nil
+		return nil
 	}
 	results := make([]*redis.Cmd, len(calls))
 	_, _ = c.client.Pipelined(ctx, func(p redis.Pipeliner) error { // each result has its own error
@@ -44,19 +63,17 @@ func (c *Conn) RunAll(ctx context.Context, s *Script, calls []Call) ([]Reply, er
 		}
 		return nil
 	})
-	replies := make([]Reply, len(calls))
+	outcomes := make([]Outcome, len(calls))
 	for i, result := range results {
 		value, err := result.Result()
-		replies[i] = Reply{value}
+		outcomes[i] = Outcome{Reply{value}, plain(err)}
 		if redis.HasErrorPrefix(err, "NOSCRIPT") {
 			// A pipeline can't fall back from EVALSHA by itself, and a server that was restarted has forgotten every script.
-			replies[i], err = c.Run(ctx, s, calls[i].Keys, calls[i].Args...)
-		}
-		if err != nil {
-			return nil, plain(err)
+			reply, err := c.Run(ctx, s, calls[i].Keys, calls[i].Args...)
+			outcomes[i] = Outcome{reply, err}
 		}
 	}
-	return replies, nil
+	return outcomes
 }
 
 // Reply is what a script returned. Its methods panic when it is of another form than the caller expects: both are ours.
