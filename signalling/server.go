@@ -63,7 +63,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	session := newSession(s, s.cfg.Node+"-"+randomID(), r.RemoteAddr)
 	session.visitors = visitors
-	conn, err := websocket.Accept(&upgrade{w, session.sock}, r, &websocket.AcceptOptions{
+	conn, err := websocket.Accept(&upgrade{ResponseWriter: w, socket: session.sock}, r, &websocket.AcceptOptions{
 		Subprotocols:       []string{Subprotocol},
 		InsecureSkipVerify: true, // admit has looked at the origin
 		OnPingReceived:     session.pinged,
@@ -164,7 +164,9 @@ func (s *Server) allowsOrigin(r *http.Request) bool {
 func (s *Server) begin(session *session, identity *auth.Identity) {
 	s.cfg.Hub.Register(session)
 	if identity != nil {
-		session.authenticate(identity, "")
+		session.authenticate(identity, "") // whose welcome takes the answer to the handshake along
+	} else if err := session.sock.flushAnswer(); err != nil {
+		session.end(causeGone)
 	}
 	if !s.add(session) {
 		session.end(causeRestart)

@@ -103,7 +103,7 @@ func (s *session) read() {
 		default:
 			work = s.in.push(frame) // refused once the session has ended: then only the close matters
 		}
-		switch more := s.sock.library.Buffered() > 0; {
+		switch more := s.sock.more(); {
 		case more && work:
 			go s.in.work()
 		case !more:

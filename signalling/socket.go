@@ -2,10 +2,8 @@ package signalling
 
 import (
 	"bufio"
-	"bytes"
 	"io"
 	"net"
-	"net/http"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -41,40 +39,14 @@ type socket struct {
 	failed  error                 // by that
 	take    func(fd uintptr) bool // takeOnce, made once
 
-	awaiting sync.Mutex  // held by who awaits
+	awaiting sync.Mutex  // held by who awaits, or looks at the library's buffer from outside
 	through  atomic.Bool // all reading is the library's from now on
 
 	half bool // owned by the queue: the beginning of a frame is written, and mu is held for the rest
 
 	mu      sync.Mutex
-	closing bool // a close frame was written
-}
-
-// upgrade gives the library a small socket in place of net/http's connection.
-type upgrade struct {
-	http.ResponseWriter
-	socket *socket
-}
-
-var _ http.Hijacker = (*upgrade)(nil)
-
-// Hijack implements http.Hijacker. What net/http has read beyond the request, because the client did not wait for our
-// answer, would be lost with its buffer: the socket has it read again.
-func (u *upgrade) Hijack() (net.Conn, *bufio.ReadWriter, error) {
-	conn, buffered, err := http.NewResponseController(u.ResponseWriter).Hijack()
-	if err != nil {
-		return nil, nil, err
-	}
-	early, _ := buffered.Reader.Peek(buffered.Reader.Buffered())
-	s := u.socket
-	s.Conn, s.early = conn, bytes.Clone(early)
-	if tcp, ok := conn.(*net.TCPConn); ok {
-		_ = tcp.SetWriteBuffer(kernelBuffer)
-	}
-	s.raw, err = rawOf(conn)
-	s.take = s.takeOnce
-	s.library = bufio.NewReaderSize(s, libraryReader)
-	return s, bufio.NewReadWriter(s.library, bufio.NewWriterSize(s, libraryWriter)), err
+	answer  []byte // to the handshake, until it is written: before all else
+	closing bool   // a close frame was written
 }
 
 // await waits, between two messages, for what the peer sends next. A pong ends here, and frame is false; anything else is
@@ -96,6 +68,14 @@ func (s *socket) await() (frame bool, err error) {
 	n := pongIn(s.early)
 	s.consume(n)
 	return n == 0, nil
+}
+
+// more reports whether the library should go on reading, as it holds some of what follows, or is to read all there is.
+// Only the reader calls it, between two messages.
+func (s *socket) more() bool {
+	s.awaiting.Lock()
+	defer s.awaiting.Unlock()
+	return s.through.Load() || s.library.Buffered() > 0
 }
 
 // readThrough ends an await, and has all that is read from now on read by the library: a close handshake is its business.
@@ -156,7 +136,31 @@ func (s *socket) Write(frame []byte) (int, error) {
 	if len(frame) > 0 && frame[0]&opcode == opClose {
 		s.closing = true
 	}
-	return s.Conn.Write(frame)
+	if s.answer == nil {
+		return s.Conn.Write(frame)
+	}
+	n, err := s.Conn.Write(s.answeredLocked(frame))
+	return min(n, len(frame)), err
+}
+
+// answeredLocked puts the answer to the handshake, if that is still to be written, before a frame.
+func (s *socket) answeredLocked(frame []byte) []byte {
+	if s.answer != nil {
+		frame, s.answer = append(s.answer, frame...), nil
+	}
+	return frame
+}
+
+// flushAnswer writes the answer to the handshake, if nothing else took it along. It does not block: nothing was written
+// before.
+func (s *socket) flushAnswer() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.answer == nil {
+		return nil
+	}
+	_, err := s.Conn.Write(s.answeredLocked(nil))
+	return err
 }
 
 // attempt writes as much of a frame as goes without waiting, and returns what is left: finish writes that. Only the
@@ -169,6 +173,7 @@ func (s *socket) attempt(t *try, frame []byte) (rest []byte, err error) {
 		s.mu.Unlock()
 		return nil, net.ErrClosed
 	}
+	frame = s.answeredLocked(frame)
 	n, err := t.write(s.raw, frame)
 	if s.half = err == nil && n > 0 && n < len(frame); !s.half {
 		s.mu.Unlock()
@@ -186,7 +191,7 @@ func (s *socket) finish(rest []byte) error {
 	if s.closing {
 		return net.ErrClosed
 	}
-	_, err := s.Conn.Write(rest)
+	_, err := s.Conn.Write(s.answeredLocked(rest))
 	return err
 }
 

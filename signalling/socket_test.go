@@ -3,19 +3,14 @@ package signalling
 import (
 	"bufio"
 	"bytes"
-	"context"
 	"crypto/rand"
 	"errors"
 	"io"
 	"net"
-	"net/http"
-	"net/http/httptest"
-	"strings"
 	"sync"
 	"testing"
 	"time"
 
-	"github.com/coder/websocket"
 )
 
 // pair is a TCP connection: our socket, and the peer's end.
@@ -128,55 +123,6 @@ func TestTryDoesNotAllocate(t *testing.T) {
 	}
 }
 
-// A client that need not wait for the answer sends its first messages with the request. net/http has read them by the
-// time that the connection is ours.
-func TestUpgradeKeepsEarlyMessages(t *testing.T) {
-	messages := make(chan string, 100)
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		conn, err := websocket.Accept(&upgrade{w, &socket{}}, r, nil)
-		if err != nil {
-			t.Error(err)
-			return
-		}
-		defer conn.CloseNow()
-		for {
-			_, m, err := conn.Read(context.Background())
-			if err != nil {
-				close(messages)
-				return
-			}
-			messages <- string(m)
-		}
-	}))
-	defer server.Close()
-	conn, err := net.Dial("tcp", server.Listener.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	var all bytes.Buffer
-	all.WriteString("GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
-	var want []string
-	for k := range 20 {
-		m := strings.Repeat(string(rune('a'+k)), 100)
-		want = append(want, m)
-		all.Write([]byte{0x81, 0x80 | 100, 0, 0, 0, 0}) // masked, with a mask that changes nothing
-		all.WriteString(m)
-	}
-	if _, err := conn.Write(all.Bytes()); err != nil {
-		t.Fatal(err)
-	}
-	response, err := http.ReadResponse(bufio.NewReader(conn), nil)
-	if err != nil || response.StatusCode != http.StatusSwitchingProtocols {
-		t.Fatalf("%v, %v", response, err)
-	}
-	for _, m := range want {
-		if got := <-messages; got != m {
-			t.Fatalf("got %q, want %q", got, m)
-		}
-	}
-}
-
 // awaits returns what one await says.
 func awaits(s *socket) chan string {
 	said := make(chan string, 1)
@@ -274,52 +220,5 @@ func TestSocketReadsThrough(t *testing.T) {
 				_ = peer.Close()
 			}
 		})
-	}
-}
-
-// A peer that does not read costs no more than was said: what the kernel keeps for it is bounded as well.
-func TestUpgradeBoundsWhatTheKernelKeeps(t *testing.T) {
-	took := make(chan int, 1)
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		s := &socket{}
-		conn, err := websocket.Accept(&upgrade{w, s}, r, nil)
-		if err != nil {
-			t.Error(err)
-			return
-		}
-		defer conn.CloseNow()
-		attempt, frame, all := newTry(), make([]byte, 4<<10), 0
-		for full := 0; full < 20; time.Sleep(10 * time.Millisecond) { // the peer's kernel takes some of it, a little later
-			rest, err := s.attempt(attempt, frame)
-			for ; err == nil && len(rest) == 0; rest, err = s.attempt(attempt, frame) {
-				all += len(frame)
-				full = 0
-			}
-			if s.half {
-				all += len(frame) - len(rest)
-				break // the rest of it would have to follow
-			}
-			full++
-		}
-		took <- all
-	}))
-	defer server.Close()
-	var dialer net.Dialer
-	transport := &http.Transport{DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
-		conn, err := dialer.DialContext(ctx, network, addr)
-		if err == nil {
-			err = conn.(*net.TCPConn).SetReadBuffer(4 << 10)
-		}
-		return conn, err
-	}}
-	conn, _, err := websocket.Dial(t.Context(), server.URL, &websocket.DialOptions{HTTPClient: &http.Client{Transport: transport}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.CloseNow()
-	if all := <-took; all > 8*kernelBuffer {
-		t.Errorf("%d bytes were taken for a peer that reads nothing", all)
-	} else {
-		t.Log(all, "bytes")
 	}
 }

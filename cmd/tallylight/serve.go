@@ -44,7 +44,7 @@ func serve(life lifetime, cfg serveCmd, logger *slog.Logger, ready func(net.Addr
 		return err
 	}
 	defer func() { err = errors.Join(err, n.close()) }()
-	listener, err := net.Listen("tcp", cfg.Listen)
+	listener, err := listen(life.stop, cfg)
 	if err != nil {
 		return fmt.Errorf("--listen %s: %w", cfg.Listen, err)
 	}
@@ -57,6 +57,16 @@ func serve(life lifetime, cfg serveCmd, logger *slog.Logger, ready func(net.Addr
 		err = fmt.Errorf("serving on %s: %w", cfg.Listen, failed)
 	}
 	return errors.Join(err, n.stop(life.halt, cfg.Drain))
+}
+
+// listen does without TCP's own keep-alives while we ping: to set them up takes four system calls for each newcomer. Plain
+// requests have timeouts, and streams of events are written to all the time.
+func listen(ctx context.Context, cfg serveCmd) (net.Listener, error) {
+	var l net.ListenConfig
+	if cfg.PingInterval > 0 {
+		l.KeepAlive = -1
+	}
+	return l.Listen(ctx, "tcp", cfg.Listen)
 }
 
 // node is everything that one process serves with, in the order in which it is

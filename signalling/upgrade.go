@@ -1,0 +1,57 @@
+package signalling
+
+import (
+	"bufio"
+	"bytes"
+	"net"
+	"net/http"
+)
+
+// upgrade gives the library a small socket in place of net/http's connection, and keeps its answer to the handshake for
+// the socket to write: together with welcome, if that follows at once. That saves each newcomer a write, a wake-up of its
+// client, and what net/http does for an answer that has no body.
+type upgrade struct {
+	http.ResponseWriter
+	socket   *socket
+	accepted bool // the library has answered with 101
+}
+
+var _ http.Hijacker = (*upgrade)(nil)
+
+// WriteHeader implements http.ResponseWriter.
+func (u *upgrade) WriteHeader(status int) {
+	if u.accepted = status == http.StatusSwitchingProtocols; !u.accepted {
+		u.ResponseWriter.WriteHeader(status)
+	}
+}
+
+// Hijack implements http.Hijacker. What net/http has read beyond the request, because the client did not wait for our
+// answer, would be lost with its buffer: the socket has it read again.
+func (u *upgrade) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	conn, buffered, err := http.NewResponseController(u.ResponseWriter).Hijack()
+	if err != nil {
+		return nil, nil, err
+	}
+	early, _ := buffered.Reader.Peek(buffered.Reader.Buffered())
+	s := u.socket
+	s.Conn, s.early = conn, bytes.Clone(early)
+	if u.accepted {
+		s.answer = switching(u.Header())
+	}
+	if tcp, ok := conn.(*net.TCPConn); ok {
+		_ = tcp.SetWriteBuffer(kernelBuffer)
+	}
+	s.raw, err = rawOf(conn)
+	s.take = s.takeOnce
+	s.library = bufio.NewReaderSize(s, libraryReader)
+	return s, bufio.NewReadWriter(s.library, bufio.NewWriterSize(s, libraryWriter)), err
+}
+
+// switching returns the answer to a handshake that succeeded (RFC 6455 §4.2.2).
+func switching(header http.Header) []byte {
+	answer := bytes.NewBuffer(make([]byte, 0, 256))
+	answer.WriteString("HTTP/1.1 101 Switching Protocols\r\n")
+	_ = header.Write(answer) // a buffer takes everything
+	answer.WriteString("\r\n")
+	return answer.Bytes()
+}
