@@ -91,6 +91,53 @@ func BenchmarkHeartbeat(b *testing.B) {
 	}
 }
 
+// nowhere is an outlet that takes everything.
+type nowhere struct{}
+
+func (nowhere) attempt(*try, []byte) ([]byte, error) { return nil, nil }
+func (nowhere) finish([]byte) error                  { return nil }
+func (nowhere) failed(error)                         {}
+
+// A tick of the wheel over so many connections that are just there: one in twenty is pinged. Writing that is not in it.
+func BenchmarkTick(b *testing.B) {
+	for _, connections := range []int{1000, 5000, 10_000, 18_000} {
+		b.Run(fmt.Sprint(connections), func(b *testing.B) {
+			n := startNode(b, nil)
+			w := &wheel{every: n.server.wheel.every}
+			srv := &Server{cfg: n.server.cfg, metrics: n.server.metrics, writers: newWriters()}
+			identity := &auth.Identity{User: "bob", Expires: time.Now().Add(24 * time.Hour)}
+			all := make([]*session, connections)
+			for i := range all {
+				all[i] = newSession(srv, fmt.Sprint(i), "x")
+				all[i].out.out = nowhere{}
+				all[i].identity.Store(identity)
+				w.look(all[i])
+			}
+			step := func() (now time.Duration) {
+				now = time.Duration(w.at.Add(int64(w.every)))
+				w.tick(now)
+				return now
+			}
+			answer := func(now time.Duration) {
+				for _, s := range all {
+					s.life.pong(now)
+				}
+			}
+			for range 2 * srv.cfg.Ping / w.every { // until they are spread as they will be
+				answer(step())
+			}
+			b.ReportAllocs()
+			for b.Loop() {
+				now := step()
+				b.StopTimer()
+				answer(now)
+				b.StartTimer()
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(connections), "ns/connection")
+		})
+	}
+}
+
 // Connecting, authenticating and joining, over TCP; and going, which follows.
 func BenchmarkConnectAndJoin(b *testing.B) {
 	_, server, token := benchNode(b)
