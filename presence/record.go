@@ -10,20 +10,25 @@ import (
 	"strings"
 )
 
-// Record is the history of one broadcast that has ended. The figures that
-// nobody measured are nil: an unknown number is not zero.
+// Record is the history of one broadcast that has ended.
 type Record struct {
-	ID            string
-	Streamer      User
-	Room          string
-	Details       Details
-	StartedAt     Millis
-	EndedAt       Millis
-	Reason        Reason
-	Version       int64
-	PeakViewers   *int64
-	UniqueViewers *int64
-	WatchSeconds  *int64
+	ID        string
+	Streamer  User
+	Room      string
+	Details   Details
+	StartedAt Millis
+	EndedAt   Millis
+	Reason    Reason
+	Version   int64
+	Figures
+}
+
+// Figures are what was counted of a broadcast. Those that nobody counted are
+// nil: an unknown number is not zero.
+type Figures struct {
+	PeakViewers   *int64 // at the same time
+	UniqueViewers *int64 // users, however often they came
+	WatchSeconds  *int64 // of all viewers together
 }
 
 // RecordQuery asks for records, latest first. Zero fields match everything.
@@ -148,18 +153,19 @@ func scanRecord(scan func(...any) error) (Record, error) {
 const RecordFollower = "record"
 
 // NewRecorder returns the durable follower that writes each broadcast's record
-// at its end. While the database is away it keeps trying, in order; presence
-// goes on regardless.
-func NewRecorder(log Log, logger *slog.Logger, records *Records, peak func(room, broadcast string) (int, bool)) *Follower {
+// at its end, with the figures that it then asks for. While the database is
+// away, or the figures can't be had, it keeps trying, in order; presence goes on
+// regardless.
+func NewRecorder(log Log, logger *slog.Logger, records *Records, figures func(ctx context.Context, ended Transition) (Figures, error)) *Follower {
 	handle := func(ctx context.Context, made []Transition) error {
 		for _, t := range made {
 			if t.Kind != LiveEnded {
 				continue
 			}
 			rec := recordOf(t)
-			if n, known := peak(t.Room, t.Broadcast.ID); known {
-				viewers := int64(n)
-				rec.PeakViewers = &viewers
+			var err error
+			if rec.Figures, err = figures(ctx, t); err != nil {
+				return fmt.Errorf("figures of broadcast %s: %w", t.Broadcast.ID, err)
 			}
 			if err := records.Write(ctx, rec); err != nil {
 				return err

@@ -88,17 +88,15 @@ func recordNo(n int64, streamer User, room string) Record {
 func testRecordRoundTrip(t *testing.T, r *Records) {
 	peak, unique, watched := int64(7), int64(0), int64(1)<<40
 	full := Record{
-		ID:            newBroadcastID(),
-		Streamer:      alice,
-		Room:          studio,
-		Details:       Details{Title: "Skizzen ✏️ 'quoted'", Category: "art", Language: "de", Tags: []string{"ink", `"`}},
-		StartedAt:     1790000000000,
-		EndedAt:       1790000001000,
-		Reason:        ReasonConnectionLost,
-		Version:       9,
-		PeakViewers:   &peak,
-		UniqueViewers: &unique,
-		WatchSeconds:  &watched,
+		ID:        newBroadcastID(),
+		Streamer:  alice,
+		Room:      studio,
+		Details:   Details{Title: "Skizzen ✏️ 'quoted'", Category: "art", Language: "de", Tags: []string{"ink", `"`}},
+		StartedAt: 1790000000000,
+		EndedAt:   1790000001000,
+		Reason:    ReasonConnectionLost,
+		Version:   9,
+		Figures:   Figures{PeakViewers: &peak, UniqueViewers: &unique, WatchSeconds: &watched},
 	}
 	bare := recordNo(1, bob, "attic") // figures that nobody measured are nil, not 0
 	bare.Details.Tags = nil
@@ -182,12 +180,20 @@ func testLastEnd(t *testing.T, r *Records) {
 	}
 }
 
+func nobodyCounted(context.Context, Transition) (Figures, error) { return Figures{}, nil }
+
 func testRecorder(t *testing.T, r *Records) {
 	s := NewMemory(RecordFollower)
 	var asked []string
-	f := NewRecorder(s, quiet, r, func(room, broadcast string) (int, bool) {
-		asked = append(asked, room+" "+broadcast)
-		return 42, len(asked) == 1
+	f := NewRecorder(s, quiet, r, func(_ context.Context, ended Transition) (Figures, error) {
+		asked = append(asked, ended.Room+" "+ended.Broadcast.ID)
+		switch len(asked) {
+		case 1:
+			return Figures{}, fmt.Errorf("not now: %w", ErrUnavailable)
+		case 2:
+			return Figures{PeakViewers: new(int64(42)), UniqueViewers: new(int64(0))}, nil
+		}
+		return Figures{}, nil
 	})
 	a := join(t, s, alice, "c1")
 	b := a.start(time.Minute)
@@ -202,13 +208,17 @@ func testRecorder(t *testing.T, r *Records) {
 	a.release(ReasonConnectionLost)
 	join(t, s, alice, "c2").release(ReasonLeft)
 	f.Drain(t.Context())
+	if _, ok, err := r.Get(t.Context(), b.ID); ok || err != nil {
+		t.Errorf("recorded without the figures, which could not be had: %v, %v", ok, err)
+	}
+	f.Drain(t.Context())
 	rec := readRecord(t, r, b.ID)
 	ended := told(t, s)[5]
 	if rec.Streamer != alice || rec.Room != studio || rec.Details.Title != title || rec.StartedAt != b.StartedAt ||
 		rec.EndedAt != ended.At || rec.Reason != ReasonLeft || rec.Version != 5 {
 		t.Errorf("recorded %+v of %+v", rec, ended)
 	}
-	if rec.PeakViewers == nil || *rec.PeakViewers != 42 || rec.UniqueViewers != nil || rec.WatchSeconds != nil {
+	if rec.PeakViewers == nil || *rec.PeakViewers != 42 || rec.UniqueViewers == nil || *rec.UniqueViewers != 0 || rec.WatchSeconds != nil {
 		t.Errorf("recorded the figures %v, %v, %v", rec.PeakViewers, rec.UniqueViewers, rec.WatchSeconds)
 	}
 	again := join(t, s, alice, "c3")
@@ -218,8 +228,8 @@ func testRecorder(t *testing.T, r *Records) {
 	if rec := readRecord(t, r, b2.ID); rec.PeakViewers != nil {
 		t.Errorf("a peak that nobody knows is recorded as %d", *rec.PeakViewers)
 	}
-	if want := []string{studio + " " + b.ID, studio + " " + b2.ID}; !slices.Equal(asked, want) {
-		t.Errorf("asked for the peaks of %q, want %q", asked, want)
+	if want := []string{studio + " " + b.ID, studio + " " + b.ID, studio + " " + b2.ID}; !slices.Equal(asked, want) {
+		t.Errorf("asked for the figures of %q, want %q", asked, want)
 	}
 }
 
@@ -241,7 +251,7 @@ func away(t *testing.T, db *sql.DB) (back func()) {
 func testRecorderAway(t *testing.T, r *Records) {
 	const many = 3 * keptBehind
 	s := NewMemory(RecordFollower)
-	f := NewRecorder(s, quiet, r, func(string, string) (int, bool) { return 0, false })
+	f := NewRecorder(s, quiet, r, nobodyCounted)
 	back := away(t, r.DB)
 	a := join(t, s, alice, "c1")
 	var ids []string
@@ -271,7 +281,7 @@ func TestRecorderPolls(t *testing.T) {
 		r := openSQLite(t)
 		s := NewMemory(RecordFollower)
 		back := away(t, r.DB)
-		background(t, NewRecorder(s, quiet, r, func(string, string) (int, bool) { return 0, false }).Run)
+		background(t, NewRecorder(s, quiet, r, nobodyCounted).Run)
 		a := join(t, s, alice, "c1")
 		b := a.start(time.Minute)
 		a.release(ReasonLeft)

@@ -18,14 +18,13 @@ import (
 type counts struct {
 	relay *Redis
 
-	mu       sync.Mutex
-	living   map[string]bool
-	rooms    map[string]map[string]int // room → node → viewers there; without this node
-	told     map[string]int            // room → what the sink was told, unless 0
-	reported map[string]int            // room → what this node last reported, unless 0
-	unsure   map[string]bool           // rooms whose number must be reported again
-	loading  [presence.Partitions]*countLoad
-	load     chan int // partitions to load; has room for all
+	mu      sync.Mutex
+	living  map[string]bool
+	rooms   map[string]map[string]int // room → node → viewers there; without this node
+	told    map[string]int            // room → what the sink was told, unless 0
+	loading [presence.Partitions]*countLoad
+	load    chan int // partitions to load; has room for all
+	saying
 }
 
 // countLoad is what was heard while a partition's numbers are being loaded: that is newer than what is loaded.
@@ -38,13 +37,12 @@ type countKey struct{ node, room string }
 
 func newCounts(r *Redis) *counts {
 	c := &counts{
-		relay:    r,
-		living:   make(map[string]bool),
-		rooms:    make(map[string]map[string]int),
-		told:     make(map[string]int),
-		reported: make(map[string]int),
-		unsure:   make(map[string]bool),
-		load:     make(chan int, presence.Partitions),
+		relay:  r,
+		living: make(map[string]bool),
+		rooms:  make(map[string]map[string]int),
+		told:   make(map[string]int),
+		load:   make(chan int, presence.Partitions),
+		saying: saying{reported: make(map[string]reported), unsure: make(map[string]bool)},
 	}
 	for _, node := range r.cfg.Nodes.Living() {
 		c.living[node] = true
@@ -69,43 +67,6 @@ func (c *counts) run(ctx context.Context) {
 			c.loadPartition(ctx, p)
 		}
 	}
-}
-
-// leaveTimeout bounds the last word of a node that is going.
-const leaveTimeout = time.Second
-
-// leave takes back what this node has reported: nobody would clear it away, as a node that goes in order does not lapse.
-func (c *counts) leave() {
-	c.mu.Lock()
-	anything := len(c.reported)+len(c.unsure) > 0
-	c.mu.Unlock()
-	if anything {
-		ctx, cancel := context.WithTimeout(context.Background(), leaveTimeout)
-		defer cancel()
-		c.clear(ctx, c.relay.cfg.Node)
-	}
-}
-
-// report writes and publishes a number of this node, if it has changed. Calls must not overlap: numbers would be written
-// in another order than they were counted in.
-func (c *counts) report(ctx context.Context, room string, viewers int) error {
-	c.mu.Lock()
-	same := c.reported[room] == viewers && !c.unsure[room]
-	c.mu.Unlock()
-	if same {
-		return nil
-	}
-	base := c.relay.parts[presence.PartitionOf(room)].base
-	_, err := c.relay.cfg.Conn.Run(ctx, viewersScript, []string{base + "viewers"}, base+"counts", c.relay.cfg.Node, room, viewers)
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if err != nil {
-		c.unsure[room] = true // it may have been written all the same
-		return unavailable(err)
-	}
-	set(c.reported, room, viewers)
-	delete(c.unsure, room)
-	return nil
 }
 
 // set keeps a number, 0 by not keeping it.
@@ -146,10 +107,10 @@ func (c *counts) takeLocked(p int, key countKey, n int) {
 	c.tellLocked(key.room)
 }
 
-// parseCount reads "<node> <room> <number>".
+// parseCount reads "<node> <room> <number>", and as it is kept, where the broadcast that they watch may follow.
 func parseCount(payload string) (countKey, int, bool) {
-	parts := strings.Split(payload, " ") // neither a node's name nor a room's has a space
-	if len(parts) != 3 {
+	parts := strings.Split(payload, " ") // no name or id has a space
+	if len(parts) != 3 && len(parts) != 4 {
 		return countKey{}, 0, false
 	}
 	n, err := strconv.Atoi(parts[2])
@@ -248,17 +209,6 @@ func (c *counts) replaceLocked(p int, fields map[string]string, heard map[countK
 	}
 }
 
-// repeatLocked sees to it that what this node reported is reported again where Redis does not have it. The hub does so
-// whenever it is told of a room.
-func (c *counts) repeatLocked(p int, fields map[string]string) {
-	for room, n := range c.reported {
-		if presence.PartitionOf(room) == p && fields[c.relay.cfg.Node+" "+room] != strconv.Itoa(n) {
-			c.unsure[room] = true
-			c.relay.sink.OtherViewers(room, c.told[room])
-		}
-	}
-}
-
 // nodesChanged is called by the registry.
 func (c *counts) nodesChanged(ctx context.Context, change presence.NodesChange) {
 	c.mu.Lock()
@@ -272,18 +222,5 @@ func (c *counts) nodesChanged(ctx context.Context, change presence.NodesChange) 
 	c.mu.Unlock()
 	for _, node := range change.Died {
 		c.clear(ctx, node)
-	}
-}
-
-// clear forgets what a node that is gone had reported. If it fails that is only untidy: who is not living does not
-// count, and a node's id never comes back.
-func (c *counts) clear(ctx context.Context, node string) {
-	var calls []redisconn.Call
-	for p := range c.relay.parts {
-		base := c.relay.parts[p].base
-		calls = append(calls, redisconn.Call{Keys: []string{base + "viewers"}, Args: []any{base + "counts", node}})
-	}
-	if _, err := c.relay.cfg.Conn.RunAll(ctx, clearScript, calls); err != nil {
-		c.relay.cfg.Logger.Warn("rooms: clearing the viewers of a node that is gone failed", "node", node, "error", err)
 	}
 }

@@ -38,7 +38,11 @@ type Hub struct {
 
 	countMu sync.Mutex
 	counted map[string]struct{} // rooms whose viewers may have changed
+	anew    map[string]struct{} // rooms of which all is to be reported again
 	others  map[string]int      // viewers on other nodes, of rooms that have any
+
+	ledger   *ledger
+	forgotAt time.Time // of everySecond: when accounts were last forgotten
 
 	beatMu sync.Mutex
 	beaten map[presence.Hold]string // leases whose holder was heard from → its connection
@@ -57,6 +61,8 @@ func NewHub(cfg Config) *Hub {
 		rooms:     make(map[string]*room),
 		sessions:  make(map[string]Session),
 		counted:   make(map[string]struct{}),
+		anew:      make(map[string]struct{}),
+		ledger:    newLedger(),
 		others:    make(map[string]int),
 		beaten:    make(map[presence.Hold]string),
 		unsettled: make(map[place]unsettled),
@@ -84,6 +90,7 @@ func (h *Hub) everySecond(ctx context.Context) {
 			return
 		case now := <-tick.C:
 			h.tellAllViewers(ctx, now)
+			h.forgetAudiences(now)
 			h.passBeats(ctx)
 			h.settle(ctx)
 		}
@@ -286,7 +293,7 @@ func (h *Hub) acquire(ctx context.Context, name string) (*room, error) {
 	r := h.rooms[name]
 	first := r == nil
 	if first {
-		r = newRoom(name)
+		r = newRoom(name, h.ledger, h.recount)
 		r.viewers.others = others
 		h.rooms[name] = r
 	}

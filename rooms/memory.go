@@ -32,7 +32,8 @@ type Memory struct {
 	mu    sync.Mutex
 	rooms map[string]*memoryRoom
 
-	applying [presence.Partitions]partitionCursor
+	applying  [presence.Partitions]partitionCursor
+	audiences memoryAudiences
 }
 
 var _ Relay = (*Memory)(nil)
@@ -62,7 +63,10 @@ type usedKey struct {
 // NewMemory returns a relay that tells its rooms of the log's transitions. The
 // log must keep them for PresenceFollower.
 func NewMemory(log presence.Log) *Memory {
-	return &Memory{log: log, rooms: make(map[string]*memoryRoom)}
+	return &Memory{
+		log: log, rooms: make(map[string]*memoryRoom),
+		audiences: memoryAudiences{byBroadcast: make(map[string]*memoryAudience)},
+	}
 }
 
 // Attach implements Relay.
@@ -142,16 +146,13 @@ func (m *Memory) Unsubscribe(room string, recv Receiver) {
 	r.receivers = slices.DeleteFunc(r.receivers, func(other Receiver) bool { return other == recv })
 }
 
-// ReportViewers implements Relay. There is no other node to tell.
-func (m *Memory) ReportViewers(context.Context, string, int) error { return nil }
-
 // Command implements Relay.
 func (m *Memory) Command(_ context.Context, c Command) error {
 	m.sink.Command(c)
 	return nil
 }
 
-// Run forgets idle rooms until the context ends.
+// Run forgets idle rooms, and audiences, until the context ends.
 func (m *Memory) Run(ctx context.Context) {
 	tick := time.NewTicker(time.Minute)
 	defer tick.Stop()
@@ -161,6 +162,7 @@ func (m *Memory) Run(ctx context.Context) {
 			return
 		case <-tick.C:
 			m.forgetIdle(time.Now())
+			m.audiences.forget(time.Now())
 		}
 	}
 }

@@ -23,8 +23,11 @@ import (
 //	tallylight:{17}:events:<room>   stream of the last events
 //	tallylight:{17}:used:<room>     idempotency keys, with usedat:<room>
 //	tallylight:{17}:say:<room>      channel of the room's events; a node listens while it has members there
-//	tallylight:{17}:viewers         hash: <node> <room> → how many the node has there
+//	tallylight:{17}:viewers         hash: <node> <room> → how many the node has there, and the broadcast they watch
 //	tallylight:{17}:counts          channel of changes of that hash
+//	tallylight:{17}:audience:<broadcast>  hash: <node> → what was watched there; viewers.lua describes it
+//	tallylight:{17}:distinct:<broadcast>  who watched, as a HyperLogLog; both end a week after the last report at the
+//	                                      latest, an hour after the record was written
 //	tallylight:{inbox-<node>}:inbox channel of one node; members: who is in a room elsewhere
 //	tallylight:{control}:control    channel of all nodes; members: questions about who is in a room
 
@@ -236,10 +239,8 @@ func (r *Redis) Unsubscribe(room string, recv Receiver) {
 	}
 }
 
-// ReportViewers implements Relay.
-func (r *Redis) ReportViewers(ctx context.Context, room string, viewers int) error {
-	return r.counts.report(ctx, room, viewers)
-}
+// Report implements Relay.
+func (r *Redis) Report(ctx context.Context, a Attendance) error { return r.counts.report(ctx, a) }
 
 // Command implements Relay. One for this node does not need Redis.
 func (r *Redis) Command(ctx context.Context, c Command) error {

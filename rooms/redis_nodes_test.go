@@ -38,6 +38,7 @@ type sink struct {
 	mu       sync.Mutex
 	commands []Command
 	others   map[string]int
+	repeats  []string
 	members  map[string][]string // room → ids, in order
 	mute     chan struct{}       // not nil: until it is closed, nothing is said of members
 }
@@ -54,6 +55,12 @@ func (s *sink) OtherViewers(room string, viewers int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	set(s.others, room, viewers)
+}
+
+func (s *sink) Repeat(room string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.repeats = append(s.repeats, room)
 }
 
 func (s *sink) Members(room string, first int, after string) ([]Member, bool) {
@@ -241,7 +248,7 @@ func TestRedisViewers(t *testing.T) {
 	a := openRedis(t, prefix, "n1", sinkA)
 	report := func(n *redisNode, room string, viewers int) {
 		t.Helper()
-		if err := n.relay.ReportViewers(t.Context(), room, viewers); err != nil {
+		if err := n.relay.Report(t.Context(), Attendance{Room: room, Viewers: viewers}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -286,7 +293,7 @@ func killed(t *testing.T, dead, other *redisNode) {
 func TestRedisViewersOfANodeThatStops(t *testing.T) {
 	p := openPair(t)
 	for _, room := range []string{studio, "attic"} {
-		if err := p.b.relay.ReportViewers(t.Context(), room, 3); err != nil {
+		if err := p.b.relay.Report(t.Context(), Attendance{Room: room, Viewers: 3}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -362,7 +369,7 @@ func TestRedisViewersAfterAFreeze(t *testing.T) {
 	p := openPair(t)
 	say := func() { // as a hub does every second of a room that it was told of
 		t.Helper()
-		if err := p.a.relay.ReportViewers(t.Context(), studio, 3); err != nil {
+		if err := p.a.relay.Report(t.Context(), Attendance{Room: studio, Viewers: 3}); err != nil {
 			t.Fatal(err)
 		}
 	}

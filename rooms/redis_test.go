@@ -45,6 +45,9 @@ func openConn(t *testing.T, conn *redisconn.Conn, node string, sink Sink) *redis
 	}
 	n.relay = NewRedis(RedisConfig{Conn: conn, Node: node, Store: n.store, Nodes: n.nodes, Logger: quiet})
 	n.relay.Attach(sink)
+	if h, real := sink.(*Hub); real {
+		n.store.OnRecovery(func(partition int) (k presence.Knowledge) { h.Refine(partition, &k); return k }, n.relay.Resync, h.Lost)
+	}
 	n.run(t)
 	return n
 }

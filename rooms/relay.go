@@ -2,6 +2,7 @@ package rooms
 
 import (
 	"context"
+	"time"
 
 	"github.com/tallylight/tallylight/presence"
 )
@@ -24,6 +25,40 @@ type Snapshot struct {
 	View   presence.View
 }
 
+// Attendance is what a node says of a room's viewers on it.
+type Attendance struct {
+	Room    string
+	Viewers int // how many are here
+	// Broadcast is one that is watched here, or was until it was Over. Empty:
+	// there is none, and the rest means nothing.
+	Broadcast string
+	Over      bool
+	// Watching is how many have watched it since Since, and Watched how long all
+	// who did so before then, together, in ms. That is no time.Duration because
+	// ten million viewers fill one in 16 minutes.
+	Watching int
+	Since    time.Time
+	Watched  int64
+	// Users are the viewers of the broadcast who came since the last report, at
+	// least.
+	Users []string
+}
+
+// Audience is what all nodes have said of those who watched a broadcast.
+type Audience struct {
+	Known   bool  // somebody has said something; otherwise the rest means nothing
+	Unique  int64 // how many users, give or take a percent if they are many
+	Watched int64 // how long, all together, in ms
+}
+
+// audienceKept is how long an audience is kept after the last report, and
+// audienceAsked after it was asked for: its asker has it then, but for a
+// database that is away, or another node that asks the same.
+const (
+	audienceKept  = 7 * 24 * time.Hour
+	audienceAsked = time.Hour
+)
+
 // Receiver is a node's replica of one room. The relay calls it in order and
 // never at the same time; calls must not block, nor call the relay.
 type Receiver interface {
@@ -41,6 +76,9 @@ type Sink interface {
 	Command(Command)
 	// OtherViewers says how many viewers of a room are on other living nodes.
 	OtherViewers(room string, viewers int)
+	// Repeat says that what this node reported of a room is lost, or may be. All
+	// of it is to be reported again, and everybody who is there is a new user.
+	Repeat(room string)
 	// Members returns the first members of a room on this node whose ids are
 	// above after, in order, and whether there are more.
 	Members(room string, first int, after string) (members []Member, more bool)
@@ -67,8 +105,16 @@ type Relay interface {
 	// Unsubscribe ends what Subscribe began for this receiver, and no other's.
 	// No call of the receiver begins after it returned.
 	Unsubscribe(room string, r Receiver)
-	// ReportViewers says how many viewers of the room are on this node.
-	ReportViewers(ctx context.Context, room string, viewers int) error
+	// Report says how many viewers of a room are on this node, and what it knows
+	// of the audience of a broadcast there. All numbers are totals: reporting them
+	// again, or after a failure, changes nothing. If there is nothing new it does
+	// nothing; that more was watched because time has passed is not new. Calls
+	// must not overlap.
+	Report(context.Context, Attendance) error
+	// Audience returns who watched a broadcast until then. Where a node has not
+	// reported since, its viewers are taken to have stayed until then, or until
+	// the node was found dead.
+	Audience(ctx context.Context, room, broadcast string, until presence.Millis) (Audience, error)
 	// Command carries a command to the node, or nodes, that it is for.
 	// ErrNodeGone if it names a node that is not there.
 	Command(context.Context, Command) error

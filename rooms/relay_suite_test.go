@@ -40,6 +40,10 @@ func testRelay(t *testing.T, open func(t *testing.T) (Relay, presence.Store)) {
 		{"transitions are applied once, however many apply", testApplyRace},
 		{"a view is the one after the last transition", testViewInSnapshot},
 		{"commands reach the sink", testCommand},
+		{"an audience is what was reported, and how it went on", testAudience},
+		{"what is reported again does not count twice", testAudienceAgain},
+		{"the audience of one broadcast is not that of the next", testAudiencesApart},
+		{"very many users are counted, if not exactly", testAudienceOfMany},
 		{"members are those that the sink knows", testMembersOfSink},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -494,6 +498,7 @@ func (b *basin) Command(c Command) {
 }
 
 func (b *basin) OtherViewers(string, int) {}
+func (b *basin) Repeat(string)            {}
 
 func (b *basin) Members(room string, first int, after string) ([]Member, bool) {
 	return []Member{{ID: room + after, User: alice, Role: auth.RoleViewer}}, first == 1
@@ -511,9 +516,6 @@ func testCommand(t *testing.T, relay Relay, _ presence.Store) {
 		defer b.mu.Unlock()
 		return len(b.commands) == 1 && b.commands[0] == want
 	})
-	if err := relay.ReportViewers(context.Background(), studio, 3); err != nil {
-		t.Errorf("reporting viewers: %v", err)
-	}
 }
 
 func testMembersOfSink(t *testing.T, relay Relay, _ presence.Store) {

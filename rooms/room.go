@@ -17,6 +17,8 @@ type room struct {
 	// subscribed is closed when subscribing has ended; failed is set before.
 	subscribed chan struct{}
 	failed     error
+	ledger     *ledger           // of the hub
+	recount    func(name string) // has the hub look at the room within a second
 
 	mu      sync.Mutex
 	log     eventLog
@@ -28,8 +30,11 @@ type room struct {
 
 var _ Receiver = (*room)(nil)
 
-func newRoom(name string) *room {
-	return &room{name: name, subscribed: make(chan struct{}), view: presence.Offline, members: make(map[string]*member)}
+func newRoom(name string, l *ledger, recount func(string)) *room {
+	return &room{
+		name: name, subscribed: make(chan struct{}), ledger: l, recount: recount,
+		view: presence.Offline, members: make(map[string]*member),
+	}
 }
 
 // Reset implements Receiver.
@@ -37,7 +42,9 @@ func (r *room) Reset(s Snapshot) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.log = eventLog{epoch: s.Epoch, offset: s.Offset, events: s.Events}
+	was := r.view
 	r.view = s.View
+	r.turnedLocked(was)
 	if s.View.Broadcast != nil {
 		r.last = s.View.Broadcast
 	}
@@ -52,7 +59,9 @@ func (r *room) Deliver(e *Event) {
 	defer r.mu.Unlock()
 	r.log.append(e)
 	if e.After != nil {
+		was := r.view
 		r.view = *e.After
+		r.turnedLocked(was)
 		r.last = e.broadcast(r.last)
 	}
 	r.sendLocked(e.Message())
@@ -73,6 +82,7 @@ func (r *room) enrol(m *member, j Join, stale bool) (first bool) {
 	r.members[m.session.Connection()] = m
 	if !again {
 		r.viewers.add(m.role, 1)
+		r.watchLocked(m.watcher()...)
 	}
 	joined := r.snapshotLocked(m.role, j, time.Now())
 	joined.Stale = stale
@@ -88,6 +98,7 @@ func (r *room) remove(connection string) *member {
 	if m != nil {
 		delete(r.members, connection)
 		r.viewers.add(m.role, -1)
+		r.watchLocked()
 	}
 	return m
 }

@@ -23,7 +23,9 @@
 // # Locks
 //
 // In this order, each released before the one on its left: a relay's lock of a
-// room, room.mu, a session's queue. Hub.mu is never held together with any.
+// room, room.mu, then one of a session's queue, ledger.mu and Hub.countMu. The
+// relay's lock of what it counts comes before Hub.countMu too. Hub.mu is never
+// held together with any.
 package rooms
 
 import (

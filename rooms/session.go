@@ -62,6 +62,14 @@ type member struct {
 	fence   presence.Fence // streamers: under which the lease is held
 }
 
+// watcher returns the user if the member is a viewer.
+func (m *member) watcher() []string {
+	if m.role != auth.RoleViewer {
+		return nil
+	}
+	return []string{m.session.User().ID}
+}
+
 func (m *member) hold(room string) presence.Hold {
 	return presence.Hold{Room: room, Fence: m.fence}
 }

@@ -111,6 +111,7 @@ func (r *Redis) Resync(partition int) {
 	for _, t := range taps {
 		t.readNow()
 	}
+	r.counts.lost(partition)
 	r.counts.mustLoad(partition)
 }
 

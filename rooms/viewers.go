@@ -81,9 +81,12 @@ func (h *Hub) recount(name string) {
 // tellAllViewers goes over the rooms whose number changed since it last did.
 func (h *Hub) tellAllViewers(ctx context.Context, now time.Time) {
 	h.countMu.Lock()
-	counted := h.counted
-	h.counted = make(map[string]struct{})
+	counted, anew := h.counted, h.anew
+	h.counted, h.anew = make(map[string]struct{}), make(map[string]struct{})
 	h.countMu.Unlock()
+	for name := range anew {
+		h.reportAgain(name)
+	}
 	for name := range counted {
 		here, others := 0, h.viewersElsewhere(name)
 		if r := h.find(name); r != nil {
@@ -93,9 +96,6 @@ func (h *Hub) tellAllViewers(ctx context.Context, now time.Time) {
 			}
 		}
 		h.cfg.Directory.SetViewers(name, here+others)
-		if err := h.cfg.Relay.ReportViewers(ctx, name, here); err != nil && ctx.Err() == nil {
-			h.cfg.Logger.Warn("rooms: reporting viewers failed; it is tried again", "room", name, "error", err)
-			h.recount(name)
-		}
+		h.report(ctx, name, here)
 	}
 }

@@ -220,14 +220,14 @@ type reportRelay struct {
 	reported []int
 }
 
-func (r *reportRelay) ReportViewers(_ context.Context, _ string, viewers int) error {
+func (r *reportRelay) Report(_ context.Context, a Attendance) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.refuse > 0 {
 		r.refuse--
 		return errors.New("away")
 	}
-	r.reported = append(r.reported, viewers)
+	r.reported = append(r.reported, a.Viewers)
 	return nil
 }
 

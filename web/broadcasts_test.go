@@ -31,18 +31,26 @@ func TestBroadcasts(t *testing.T) {
 		alice := w.live("alice", presence.Details{Title: "Chess", Tags: []string{"blitz"}}).watched(4)
 		alice.watched(2)
 		w.get("/v1/broadcasts/"+alice.broadcast.ID, token).wantProblem(t, "still live", 404, "not_found", alice.broadcast.ID)
-		time.Sleep(time.Hour)
+		w.listen("bob", "alice")
+		time.Sleep(30 * time.Minute)
+		w.listen("carol", "alice")
+		time.Sleep(30 * time.Minute)
 		alice.end()
+		w.live("dave", presence.Details{}).end() // nobody is in his room who could count
 
 		page := w.records("", token)
-		if len(page.Data) != 1 {
-			t.Fatalf("got %+v, want one record", page)
+		if len(page.Data) != 2 {
+			t.Fatalf("got %+v, want two records", page)
 		}
-		got := page.Data[0]
+		if got := page.Data[0]; got.Room != "dave" || got.UniqueViewers != nil || got.WatchSeconds != nil {
+			t.Errorf("got %+v, want no figures", got)
+		}
+		got := page.Data[1]
 		if got.ID != alice.broadcast.ID || got.Streamer != (presence.User{ID: "alice", Name: "ALICE"}) || got.Room != "alice" || got.Title != "Chess" ||
 			fmt.Sprint(got.Tags) != "[blitz]" || got.Reason != presence.ReasonEndedByStreamer ||
 			got.StartedAt != Time(presence.MillisOf(start.Add(time.Millisecond))) || got.EndedAt-got.StartedAt != Time(time.Hour.Milliseconds()) ||
-			got.PeakViewers == nil || *got.PeakViewers != 4 || got.UniqueViewers != nil || got.WatchSeconds != nil {
+			got.PeakViewers == nil || *got.PeakViewers != 4 ||
+			got.UniqueViewers == nil || *got.UniqueViewers != 2 || got.WatchSeconds == nil || *got.WatchSeconds != 5400 {
 			t.Errorf("got %+v", got)
 		}
 		a := w.get("/v1/broadcasts/"+alice.broadcast.ID, token)

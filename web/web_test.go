@@ -86,7 +86,7 @@ func newWorld(t *testing.T, change ...func(*Config)) *world {
 	for _, c := range change {
 		c(&w.cfg)
 	}
-	recorder := presence.NewRecorder(w.store, logger, records, directory.Peak)
+	recorder := presence.NewRecorder(w.store, logger, records, w.cfg.Hub.Figures)
 	sweeper := presence.Sweeper{Store: w.store, Logger: logger}
 	w.run(directory.Run, w.cfg.Hub.Run, recorder.Run, sweeper.Run)
 	w.serve()

@@ -108,11 +108,11 @@ func newNode(ctx context.Context, cfg serveCmd, logger *slog.Logger) (*node, err
 	metrics := newRegistry()
 	store := n.backend.store
 	n.directory = presence.NewDirectory(store, logger)
-	n.recorder = presence.NewRecorder(store, logger, db.records, n.directory.Peak)
 	n.hub = rooms.NewHub(rooms.Config{
 		Node: n.id, Store: store, Relay: n.backend.relay, Directory: n.directory, Logger: logger,
 		Stale: n.backend.stale, Drain: n.beginDrain,
 	})
+	n.recorder = presence.NewRecorder(store, logger, db.records, n.hub.Figures)
 	n.backend.connect(n.directory, n.hub)
 	metrics.MustRegister(n.directory, n.hub)
 	metrics.MustRegister(n.backend.metrics...)

@@ -35,6 +35,7 @@ type nobody struct{}
 
 func (nobody) Command(rooms.Command)                              {}
 func (nobody) OtherViewers(string, int)                           {}
+func (nobody) Repeat(string)                                      {}
 func (nobody) Members(string, int, string) ([]rooms.Member, bool) { return nil, false }
 
 func gather(t *testing.T, redis, prefix string) *multitude {
@@ -103,7 +104,7 @@ func (m *multitude) watch(ctx context.Context, streams int, every time.Duration)
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			_ = m.relay.ReportViewers(ctx, streamRoom(rand.IntN(streams)), 1+rand.IntN(10_000)) // the next one does it again
+			_ = m.relay.Report(ctx, rooms.Attendance{Room: streamRoom(rand.IntN(streams)), Viewers: 1 + rand.IntN(10_000)}) // the next one does it again
 		}
 	}
 }
