@@ -2,6 +2,7 @@ package presence
 
 import (
 	"context"
+	"iter"
 	"log/slog"
 	"maps"
 	"slices"
@@ -26,6 +27,7 @@ type Entry struct {
 	Viewers int // connections with the role viewer, over all nodes
 	Peak    int // the most viewers since the broadcast began
 
+	past  past   // of Peak
 	lease *Lease // which View is of, as far as the log tells
 }
 
@@ -50,6 +52,9 @@ type Directory struct {
 	ended   map[string]endedPeak // broadcast → its peak
 	told    map[Kind]uint64      // transitions followed so far
 	feed    feed
+
+	living    []string  // nodes, as last told; nil: this one runs alone, or was not told yet
+	peaksRest time.Time // no peak is raised until then; zero: all are as they should be
 }
 
 type endedPeak struct {
@@ -159,10 +164,24 @@ func (d *Directory) SetViewers(room string, viewers int) {
 	is := *was
 	is.Viewers = viewers
 	if is.View.State.OnAir() {
-		is.Peak = max(is.Peak, viewers)
+		d.raiseLocked(&is, time.Now())
 		d.counted[room] = struct{}{}
 	}
 	d.replaceLocked(was, &is)
+}
+
+// eachOnAirLocked yields the entries of all broadcasts. Meanwhile each may be
+// replaced by another one of the same room.
+func (d *Directory) eachOnAirLocked() iter.Seq[*Entry] {
+	return func(yield func(*Entry) bool) {
+		for _, rooms := range d.rooms {
+			for _, e := range rooms {
+				if e.View.State.OnAir() && !yield(e) {
+					return
+				}
+			}
+		}
+	}
 }
 
 // entryLocked returns what is known of a room that is not offline, or nil.
@@ -258,15 +277,15 @@ func (d *Directory) setLocked(l Lease) Entry {
 	if was == nil {
 		was = &Entry{Room: l.Room, View: Offline, Viewers: d.viewers[l.Room]}
 	}
-	is := &Entry{Room: l.Room, View: l.View(), Viewers: was.Viewers, Peak: was.Peak, lease: &l}
+	is := &Entry{Room: l.Room, View: l.View(), Viewers: was.Viewers, Peak: was.Peak, past: was.past, lease: &l}
 	before, now := was.View.Broadcast, is.View.Broadcast
 	if other := before == nil || now == nil || before.ID != now.ID; other {
-		is.Peak = 0
+		is.Peak, is.past = 0, past{}
 		if before != nil { // ended, even if a reload shows only the one after it
 			d.ended[before.ID] = endedPeak{room: l.Room, peak: was.Peak, at: time.Now()}
 		}
 		if now != nil {
-			is.Peak = is.Viewers
+			d.raiseLocked(is, time.Now())
 		}
 	}
 	d.replaceLocked(was, is)
@@ -311,6 +330,7 @@ func (d *Directory) flushViewers(ctx context.Context) {
 func (d *Directory) flushOnce() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	d.endPeaksRestLocked(time.Now())
 	for id, e := range d.ended {
 		if time.Since(e.at) > endedFor {
 			delete(d.ended, id)

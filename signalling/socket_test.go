@@ -10,7 +10,6 @@ import (
 	"sync"
 	"testing"
 	"time"
-
 )
 
 // pair is a TCP connection: our socket, and the peer's end.

@@ -64,6 +64,7 @@ func openBackend(ctx context.Context, cfg serveCmd, node string, logger *slog.Lo
 			}
 			store.OnRecovery(known, relay.Resync, h.Lost)
 			nodes.OnIsolated(h.Isolated)
+			nodes.Watch(d.NodesChanged) // after the relay, which adds up the viewers of nodes
 		},
 		stale:   func() bool { return nodes.Check() != nil || relay.Check() != nil },
 		log:     []func(context.Context){store.Run},
