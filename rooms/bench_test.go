@@ -50,15 +50,94 @@ func TestDeliverAllocatesNothingPerMember(t *testing.T) {
 	}
 }
 
-// BenchmarkPublishTo10k is publishing a line of chat to 10,000 members.
-func BenchmarkPublishTo10k(b *testing.B) {
-	h, _ := crowd(b, 10_000)
-	p := chat("hello")
-	b.ReportAllocs()
-	for b.Loop() {
-		if _, err := h.hub.Publish(b.Context(), p); err != nil {
-			b.Fatal(err)
-		}
+// sizes are those of rooms whose costs are compared.
+var sizes = []int{1000, 5000, 10_000, 18_000}
+
+// perMember says what something cost for each of the members.
+func perMember(b *testing.B, members int) {
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(members), "ns/member")
+}
+
+// BenchmarkBroadcast is publishing a line of chat to a room, up to the queues of
+// its members.
+func BenchmarkBroadcast(b *testing.B) {
+	for _, members := range sizes {
+		b.Run(fmt.Sprint(members), func(b *testing.B) {
+			h, _ := crowd(b, members)
+			p := chat("hello")
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := h.hub.Publish(b.Context(), p); err != nil {
+					b.Fatal(err)
+				}
+			}
+			perMember(b, members)
+		})
+	}
+}
+
+// BenchmarkCountTick is telling a room, of which somebody has left, how many are
+// there. A big room is told every five seconds only.
+func BenchmarkCountTick(b *testing.B) {
+	for _, members := range sizes {
+		b.Run(fmt.Sprint(members), func(b *testing.B) {
+			h, all := crowd(b, members)
+			now := time.Now()
+			b.ReportAllocs()
+			for n := 0; b.Loop(); n++ {
+				b.StopTimer()
+				if err := h.hub.Leave(b.Context(), all[n%2], studio, presence.ReasonLeft); n%2 == 0 && err != nil {
+					b.Fatal(err)
+				}
+				if n%2 == 1 {
+					for _, m := range all[:2] {
+						if err := h.hub.Join(b.Context(), m, Join{Room: studio, Role: auth.RoleViewer}); err != nil {
+							b.Fatal(err)
+						}
+					}
+				}
+				now = now.Add(viewersEveryBig)
+				b.StartTimer()
+				h.hub.tellAllViewers(b.Context(), now)
+			}
+			perMember(b, members)
+		})
+	}
+}
+
+// BenchmarkCountTickOfRooms is a tick after somebody has joined or left each of
+// so many rooms, with ten members each.
+func BenchmarkCountTickOfRooms(b *testing.B) {
+	for _, rooms := range []int{100, 1000, 5000} {
+		b.Run(fmt.Sprint(rooms), func(b *testing.B) {
+			h := open(b)
+			each := func(n int, do func(m *mute, room string) error) {
+				for k := range rooms {
+					if err := do(&mute{id: fmt.Sprintf("n1-%d-%d", n, k)}, fmt.Sprint("room", k)); err != nil {
+						b.Fatal(err)
+					}
+				}
+			}
+			join := func(m *mute, room string) error {
+				return h.hub.Join(b.Context(), m, Join{Room: room, Role: auth.RoleViewer})
+			}
+			leave := func(m *mute, room string) error {
+				return h.hub.Leave(b.Context(), m, room, presence.ReasonLeft)
+			}
+			for n := range 10 {
+				each(n, join)
+			}
+			now := time.Now()
+			b.ReportAllocs()
+			for n := 0; b.Loop(); n++ {
+				b.StopTimer()
+				each(10, []func(*mute, string) error{join, leave}[n%2])
+				now = now.Add(viewersEvery)
+				b.StartTimer()
+				h.hub.tellAllViewers(b.Context(), now)
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(rooms), "ns/room")
+		})
 	}
 }
 
