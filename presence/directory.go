@@ -27,8 +27,8 @@ type Entry struct {
 	Viewers int // connections with the role viewer, over all nodes
 	Peak    int // the most viewers since the broadcast began
 
-	past  past   // of Peak
-	lease *Lease // which View is of, as far as the log tells
+	raises []raise // of Peak, the latest
+	lease  *Lease  // which View is of, as far as the log tells
 }
 
 // Directory holds everyone who is online or live, in memory, so that asking
@@ -277,10 +277,10 @@ func (d *Directory) setLocked(l Lease) Entry {
 	if was == nil {
 		was = &Entry{Room: l.Room, View: Offline, Viewers: d.viewers[l.Room]}
 	}
-	is := &Entry{Room: l.Room, View: l.View(), Viewers: was.Viewers, Peak: was.Peak, past: was.past, lease: &l}
+	is := &Entry{Room: l.Room, View: l.View(), Viewers: was.Viewers, Peak: was.Peak, raises: was.raises, lease: &l}
 	before, now := was.View.Broadcast, is.View.Broadcast
 	if other := before == nil || now == nil || before.ID != now.ID; other {
-		is.Peak, is.past = 0, past{}
+		is.Peak, is.raises = 0, nil
 		if before != nil { // ended, even if a reload shows only the one after it
 			d.ended[before.ID] = endedPeak{room: l.Room, peak: was.Peak, at: time.Now()}
 		}

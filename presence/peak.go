@@ -9,48 +9,31 @@ import (
 // Between a node's death and its being noticed, which takes seconds, its
 // viewers come back elsewhere and are counted there too. What is shown for so
 // long passes; a peak stays, and would be up to twice the truth in the record.
-// So, once a node is gone, every peak goes back to what it was before it was
-// raised lately, or to what is counted then.
+// So, once a node is gone, every peak goes back to what it was when that node may
+// have been alive for the last time, or to what is counted then.
 
 const (
-	// peakTurn is how long a peak is remembered as it was: it goes back by one
-	// turn to two. A turn is longer than it takes to notice a node's death, or to
-	// drain one.
-	peakTurn = 30 * time.Second
+	// peakDoubt is how long ago a node may have been alive for the last time that
+	// is found to be gone: its lease, and what passes until somebody looks.
+	peakDoubt = 8 * time.Second
 	// peaksRest is for how long no peak is raised once a node is gone: until those
 	// numbers of viewers are known that do not have its part any more.
 	peaksRest = 2 * time.Second
 )
 
-// past is what a peak was before it was raised, in the last turn in which it
-// was, and in the turn before that.
-type past struct {
-	turn   int64
-	before [2]int
+// raise is when a peak was raised, and from what. Entries share lists of them,
+// which are never modified.
+type raise struct {
+	at   time.Time
+	from int
 }
 
-// raised returns the past of a peak that is about to be raised from this number.
-func (p past) raised(now time.Time, peak int) past {
-	turn := now.UnixNano() / int64(peakTurn)
-	switch turn - p.turn {
-	case 0:
-		return p
-	case 1:
-		return past{turn, [2]int{peak, p.before[0]}}
-	default:
-		return past{turn, [2]int{peak, peak}}
+// lately returns those that are still in doubt.
+func lately(raises []raise, now time.Time) []raise {
+	for len(raises) > 0 && now.Sub(raises[0].at) > peakDoubt {
+		raises = raises[1:]
 	}
-}
-
-// back returns what a peak was before it was raised lately, and its past then.
-func (p past) back(now time.Time, peak int) (int, past) {
-	switch now.UnixNano()/int64(peakTurn) - p.turn {
-	case 0:
-		peak = p.before[1]
-	case 1:
-		peak = p.before[0]
-	}
-	return peak, past{}
+	return raises
 }
 
 // NodesChanged takes back what was counted twice when a node goes. It is for
@@ -66,9 +49,9 @@ func (d *Directory) NodesChanged(_ context.Context, change NodesChange) {
 	now := time.Now()
 	d.peaksRest = now.Add(peaksRest)
 	for e := range d.eachOnAirLocked() {
-		if peak, then := e.past.back(now, e.Peak); peak != e.Peak {
+		if doubtful := lately(e.raises, now); len(doubtful) > 0 {
 			is := *e
-			is.Peak, is.past = peak, then
+			is.Peak, is.raises = doubtful[0].from, nil
 			d.replaceLocked(e, &is)
 		}
 	}
@@ -78,7 +61,7 @@ func (d *Directory) NodesChanged(_ context.Context, change NodesChange) {
 // be put in another's place.
 func (d *Directory) raiseLocked(e *Entry, now time.Time) {
 	if e.Viewers > e.Peak && now.After(d.peaksRest) {
-		e.past = e.past.raised(now, e.Peak)
+		e.raises = append(slices.Clone(lately(e.raises, now)), raise{now, e.Peak})
 		e.Peak = e.Viewers
 	}
 }

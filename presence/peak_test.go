@@ -60,30 +60,33 @@ func TestPeakAfterADeath(t *testing.T) {
 	})
 }
 
-// What a peak was before it rose is kept for as long as a death may take to be noticed, however it rose.
+// Whoever watched before the node can have died was there, whether they come back or not.
 func TestPeakGoesBackNoFurther(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, _ := watched(t)
+		const every = time.Second
 		n := 0
-		for begin := time.Now(); time.Since(begin) < 5*time.Minute; time.Sleep(time.Second) {
+		for begin := time.Now(); time.Since(begin) < 5*time.Minute; time.Sleep(every) {
 			n++ // every second one more
 			c.SetViewers(studio, n)
 		}
 		c.dies("n1")
-		if e := c.Room(studio); e.Peak < n-2*int(peakTurn/time.Second) || e.Peak > n-int(peakTurn/time.Second)+1 {
-			t.Errorf("the peak of %d went back to %d", n, e.Peak)
+		c.want("what was before", n-int(peakDoubt/every))
+		if left := len(c.entryLocked(studio).raises); left != 0 {
+			t.Errorf("%d raises are still in doubt", left)
 		}
+		c.SetViewers(studio, 10)
 		time.Sleep(peaksRest + time.Second)
 		synctest.Wait()
-		c.want("whoever is still there counts", n)
-	})
-	synctest.Test(t, func(t *testing.T) {
-		c, _ := watched(t)
-		c.SetViewers(studio, 50)
-		c.SetViewers(studio, 20)
-		time.Sleep(2 * peakTurn)
-		c.dies("n1")
-		c.want("it was so long before", 50)
+		c.want("nobody comes back", n-int(peakDoubt/every))
+		for range 100 {
+			n++
+			c.SetViewers(studio, n)
+			time.Sleep(every)
+		}
+		if left := len(c.entryLocked(studio).raises); left > int(peakDoubt/every)+1 {
+			t.Errorf("%d raises are kept", left)
+		}
 	})
 }
 
@@ -95,7 +98,7 @@ func TestPeakStays(t *testing.T) {
 		c.NodesChanged(t.Context(), NodesChange{Living: []string{"n1", "n2", "n3"}})
 		c.NodesChanged(t.Context(), NodesChange{Living: []string{"n1", "n2", "n3"}})
 		c.want("with one node more", 50)
-		time.Sleep(peakTurn)
+		time.Sleep(peakDoubt)
 		c.SetViewers(studio, 70)
 		a.end()
 		c.SetViewers(studio, 60)
