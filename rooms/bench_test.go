@@ -141,6 +141,15 @@ func BenchmarkCountTickOfRooms(b *testing.B) {
 	}
 }
 
+// BenchmarkEncode is what an event costs once, before it is sent to anybody.
+func BenchmarkEncode(b *testing.B) {
+	e := &Event{Position: Position{"4f2a9c1b", 1234}, Room: studio, Name: EventChat, From: chatFromBob, At: presence.MillisOf(time.Now()), Data: chat("hello").Data}
+	b.ReportAllocs()
+	for b.Loop() {
+		e.encode()
+	}
+}
+
 // BenchmarkJoin is joining and leaving a room with members and a log.
 func BenchmarkJoin(b *testing.B) {
 	h, _ := crowd(b, 1000)
