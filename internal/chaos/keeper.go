@@ -113,6 +113,11 @@ func (k *keeper) open(ctx context.Context, tries int) *socket {
 	if err != nil {
 		return nil
 	}
+	return k.enter(ctx, s, tries)
+}
+
+// enter joins over a new connection. If that can't be had, the connection is given up.
+func (k *keeper) enter(ctx context.Context, s *socket, tries int) *socket {
 	for _, room := range k.rooms {
 		for try := 1; ; try++ {
 			err := k.join(ctx, s, room, k.seen)
@@ -251,7 +256,7 @@ func (k *keeper) move(ctx context.Context, s *socket, after time.Duration) *sock
 			continue
 		}
 		k.note(s)
-		if next := k.open(ctx, 1); next != nil {
+		if next := k.openElsewhere(ctx, s.note.Node); next != nil {
 			k.set(next)
 			s.end(EndMoved)
 			return next
@@ -260,6 +265,26 @@ func (k *keeper) move(ctx context.Context, s *socket, after time.Duration) *sock
 			k.home += 1 + k.rnd.IntN(2)
 		}
 		wait = k.pause()
+	}
+}
+
+// sameNodeTries is how often the node that is to be left is left at once, should nginx lead back to it.
+const sameNodeTries = 5
+
+// openElsewhere makes an attempt at a connection to any node but this one, if such a one can be had.
+func (k *keeper) openElsewhere(ctx context.Context, node string) *socket {
+	for try := 0; ; try++ {
+		s, err := k.dial(ctx)
+		if err != nil {
+			return nil
+		}
+		if s.note.Node != node || try == sameNodeTries || k.home >= 0 {
+			return k.enter(ctx, s, 1)
+		}
+		s.end(EndGivenUp)
+		if !sleep(ctx, time.Duration(k.rnd.Int64N(int64(100*time.Millisecond)))) {
+			return nil
+		}
 	}
 }
 

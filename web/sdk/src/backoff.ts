@@ -39,6 +39,11 @@ export class Backoff {
     return atLeastMs + Math.floor(this.#random() * bound);
   }
 
+  /** A delay for who did not fail, but has to try again: at most a fifth of the first one. */
+  short(): number {
+    return Math.floor((this.#random() * this.#baseMs) / 5);
+  }
+
   reset(): void {
     this.#attempts = 0;
   }

@@ -26,6 +26,9 @@ export interface ClientOptions {
   timers?: () => Timers;
 }
 
+/** How often in a row the node that we are to leave is left at once, should a balancer lead back to it. */
+const sameNodeTries = 5;
+
 export interface ClientEvents {
   status: Status;
   /** A heartbeat was answered. */
@@ -65,6 +68,10 @@ export class TallylightClient extends Emitter<ClientEvents> {
   #cancelStable: Cancel | undefined;
   /** Tokens refused in a row. */
   #refusals = 0;
+  /** The node that `#link` is to, or was. */
+  #node: string | undefined;
+  /** How many more times the node that we are to leave is left at once, should we come to it again. */
+  #sameNode = 0;
 
   constructor(options: ClientOptions) {
     super();
@@ -136,11 +143,22 @@ export class TallylightClient extends Emitter<ClientEvents> {
     this.#candidate = link;
     try {
       const welcome = await link.welcomed;
+      if (this.#isSameNode(welcome)) {
+        this.#candidate = undefined;
+        link.close();
+        this.#openAfter(this.#backoff.short());
+        return;
+      }
       await this.#settleIn(link);
       if (this.#candidate === link) this.#adopt(link, welcome);
     } catch {
       await this.#missed(link, token);
     }
+  }
+
+  /** Whether the node asked us to go elsewhere, and a balancer, which can't know, has brought us back to it. */
+  #isSameNode(welcome: WelcomeMessage): boolean {
+    return this.#link !== undefined && welcome.node === this.#node && this.#sameNode-- > 0;
   }
 
   async #getToken(run: Run): Promise<string | undefined> {
@@ -170,6 +188,7 @@ export class TallylightClient extends Emitter<ClientEvents> {
     const old = this.#link;
     this.#candidate = undefined;
     this.#link = link;
+    this.#node = welcome.node;
     old?.close();
     this.#refusals = 0;
     this.#startHeartbeat(link, welcome, run.timers);
@@ -293,7 +312,9 @@ export class TallylightClient extends Emitter<ClientEvents> {
         this.#rooms.get(message.room)?.receive(message, link);
         return;
       case 'reconnect':
-        if (link === this.#link) this.#openAfter(message.after_ms);
+        if (link !== this.#link) return;
+        this.#sameNode = sameNodeTries;
+        this.#openAfter(message.after_ms);
         return;
       case 'expiring':
         if (link === this.#link) void this.#refresh(link);

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import type { Status } from '../src/status.ts';
-import { chat, FakeSocket, joined, newClient, resetSockets } from './fake.ts';
+import { chat, FakeSocket, joined, newClient, resetSockets, welcome } from './fake.ts';
 
 beforeEach(() => {
   vi.useFakeTimers();
@@ -288,6 +288,48 @@ test.each([
   await vi.advanceTimersByTimeAsync(500);
   expect(old.closedByClient).toBe(true);
   expect(client.status.state).toBe('connected');
+});
+
+/** Sockets that a balancer leads back to the first node. */
+const backToTheFirst = (socket: FakeSocket) => {
+  socket.answers.set('hello', () => welcome('n1'));
+  socket.accept();
+};
+
+test('led back to the node that it is to leave, it tries again almost at once', async () => {
+  const { client, old } = await connectedInAlice('streamer');
+  FakeSocket.onCreate = backToTheFirst;
+  old.say({ type: 'reconnect', after_ms: 100, reason: 'isolated' });
+  await vi.advanceTimersByTimeAsync(100);
+  const back = FakeSocket.last;
+  expect(back).not.toBe(old);
+  expect(back.closedByClient).toBe(true);
+  expect(back.requests('join')).toEqual([]);
+  expect(old.closedByClient).toBe(false);
+  expect(client.status.state).toBe('connected');
+
+  FakeSocket.onCreate = (socket) => socket.accept();
+  await vi.advanceTimersByTimeAsync(50);
+  expect(FakeSocket.last.requests('join')).toHaveLength(1);
+  expect(old.closedByClient).toBe(true);
+});
+
+test('where there is no other node, it does not try for ever', async () => {
+  const { client, old } = await connectedInAlice('streamer');
+  FakeSocket.onCreate = backToTheFirst;
+  old.say({ type: 'reconnect', after_ms: 100, reason: 'isolated' });
+  await vi.advanceTimersByTimeAsync(100 + 4 * 50);
+  expect(FakeSocket.all).toHaveLength(1 + 5);
+  expect(old.closedByClient).toBe(false);
+  await vi.advanceTimersByTimeAsync(50);
+  expect(FakeSocket.last.requests('join')).toHaveLength(1);
+  expect(client.status.state).toBe('connected');
+  await vi.advanceTimersByTimeAsync(5000);
+  expect(FakeSocket.all).toHaveLength(1 + 5 + 1);
+
+  FakeSocket.last.say({ type: 'reconnect', after_ms: 0, reason: 'isolated' });
+  await vi.advanceTimersByTimeAsync(0);
+  expect(FakeSocket.last.closedByClient, 'asked again, it begins anew').toBe(true);
 });
 
 test('when the old socket ends during the move, the move goes on', async () => {

@@ -26,7 +26,7 @@ export class FakeSocket {
   closedByClient = false;
   /** Answers of the server by the type of the request; `undefined` leaves it without one. */
   readonly answers = new Map<string, (request: Json) => Json | undefined>([
-    ['hello', () => welcome()],
+    ['hello', () => welcome(`n${FakeSocket.all.length}`)], // each leads to another node
     ['heartbeat', () => ({ type: 'heartbeat', now: Date.now() })],
     ['join', (request) => joined(request)],
   ]);
@@ -94,11 +94,11 @@ export function newClient(options: Partial<ClientOptions> = {}): TallylightClien
   });
 }
 
-export function welcome(): Json {
+export function welcome(node = 'n1'): Json {
   return {
     type: 'welcome',
     connection: 'n1-a',
-    node: 'n1',
+    node,
     user: { id: 'bob', name: 'Bob' },
     heartbeat_ms: 50_000,
     ping_ms: 20_000,
