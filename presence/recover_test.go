@@ -421,6 +421,34 @@ func TestDeadNodeIsMissedOnce(t *testing.T) {
 	}
 }
 
+// A dead node's lease goes back to the connection from which it was taken, if that is still there. One that was handed over
+// is not: its node has gone, in order, and nobody would let go of the lease.
+func TestDeadNodeGivesBack(t *testing.T) {
+	for name, test := range map[string]struct {
+		handed bool
+		want   State
+	}{"to who stays": {false, StateLive}, "not to who was handed over": {true, StateReconnecting}} {
+		t.Run(name, func(t *testing.T) {
+			f := openFleet(t, "n1", "n2")
+			n1, n2 := f.nodes["n1"], f.nodes["n2"]
+			a := n1.joins(t, "alice", alice, "a1")
+			a.start(time.Hour)
+			if test.handed {
+				if err := n1.HandOver(t.Context(), []Handover{{Hold: a.hold, Wait: time.Hour}}); err != nil {
+					t.Fatal(err)
+				}
+				a.release(ReasonConnectionLost) // before the next claim: so nobody hears that a1 has gone
+			}
+			n2.joins(t, "alice", alice, "a2")
+			f.declareDead("n2", n1)
+			n1.sweepAll(t)
+			if l := f.get(n1, "alice"); l.State != test.want || test.want == StateLive && l.Connection != "a1" {
+				t.Errorf("alice is %s, by %s", l.State, l.Connection)
+			}
+		})
+	}
+}
+
 // A streamer who named no window gets longer after a node's death than after a lost connection.
 func TestNodeLostWindow(t *testing.T) {
 	f := openFleet(t, "n1", "n2")

@@ -265,7 +265,7 @@ func (h *Hub) takeOut(s Session, name string, why presence.Reason) (unsettled, e
 	}
 	h.recount(name)
 	h.release(r)
-	return unsettled{place: p, fence: m.fence, why: why}, nil
+	return unsettled{place: p, user: s.User().ID, fence: m.fence, why: why}, nil
 }
 
 // Publish says something in a room. The caller has checked who may, and the

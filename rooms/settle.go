@@ -3,6 +3,7 @@ package rooms
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 
@@ -14,6 +15,7 @@ import (
 // streamer who is not there.
 type unsettled struct {
 	place
+	user  string         // whose
 	fence presence.Fence // 0: it is a claim that was not answered
 	why   presence.Reason
 	taken bool // the broadcast goes on over a newer connection: whoever asked to leave is still to be told
@@ -75,7 +77,7 @@ func (h *Hub) settle(ctx context.Context) {
 		case err == nil:
 			h.settled(u, nil)
 		case errors.Is(err, presence.ErrFenced):
-			h.settled(u, &unsettled{place: u.place, fence: u.fence, why: u.why, taken: true}) // until its connection asks again, or is gone
+			h.settled(u, &unsettled{place: u.place, user: u.user, fence: u.fence, why: u.why, taken: true}) // until its connection asks again, or is gone
 		default:
 			h.cfg.Logger.Warn("rooms: a lease whose session is gone could not be given up; it is tried again", "room", u.room, "leases", len(open)-i, "error", err)
 			return
@@ -134,10 +136,28 @@ func (h *Hub) giveUp(ctx context.Context, u unsettled) error {
 // endedFor tells who wants to leave, and does not hold the lease any more,
 // whether the broadcast is over or goes on over a newer connection of theirs,
 // which is presence.ErrFenced.
+//
+// It may also go on over an older one: this node was taken for dead meanwhile,
+// and the lease given back. They do not know of that, and theirs is the last
+// word: it is over then.
 func (h *Hub) endedFor(ctx context.Context, u unsettled) error {
 	lease, err := h.cfg.Store.Get(ctx, u.room)
-	if err == nil && lease.State != presence.StateOffline && lease.Fence > u.fence {
+	switch {
+	case err != nil:
+		return err
+	case lease.State == presence.StateOffline:
+		return nil
+	case lease.Fence > u.fence:
 		return presence.ErrFenced
+	case lease.Fence == u.fence || lease.User.ID != u.user:
+		return nil
+	}
+	err = h.cfg.Store.Release(ctx, presence.Hold{Room: u.room, Fence: lease.Fence}, u.why)
+	if errors.Is(err, presence.ErrFenced) {
+		return fmt.Errorf("%w: it changed hands just now", presence.ErrUnavailable) // so that it is looked at again
+	}
+	if err == nil {
+		_ = h.apply(ctx, presence.PartitionOf(u.room))
 	}
 	return err
 }

@@ -52,6 +52,39 @@ func (m *moody) Release(ctx context.Context, h presence.Hold, why presence.Reaso
 	return err
 }
 
+// A node was taken for dead while somebody wanted to leave there, and their lease given back to an older connection of
+// theirs, of which they know nothing any more. They have left all the same.
+func TestLeaveOfWhatWasGivenBack(t *testing.T) {
+	h := open(t)
+	older := h.streamer(alice, "n1-a")
+	older.start()
+	newer := h.streamer(alice, "n1-b")
+	if err := h.store.Unclaim(t.Context(), presence.Claim{Room: studio, User: alice, Connection: newer.id, Node: "n1"}); err != nil {
+		t.Fatal(err)
+	}
+	if l, _ := h.store.Get(t.Context(), studio); l.Connection != older.id || l.State != presence.StateLive {
+		t.Fatalf("the lease is %+v", l)
+	}
+	newer.leave(presence.ReasonLeft)
+	if l, _ := h.store.Get(t.Context(), studio); l.State != presence.StateOffline {
+		t.Errorf("alice, who has left, is %s by %s", l.State, l.Connection)
+	}
+}
+
+// Who leaves over an older connection, on purpose or not, ends nothing that goes on over a newer one.
+func TestLeaveOfWhatWasTaken(t *testing.T) {
+	h := open(t)
+	older := h.streamer(alice, "n1-a")
+	older.start()
+	newer := h.streamer(alice, "n1-b")
+	if err := h.hub.Leave(t.Context(), older, studio, presence.ReasonLeft); !errors.Is(err, presence.ErrFenced) {
+		t.Errorf("leaving got %v", err)
+	}
+	if l, _ := h.store.Get(t.Context(), studio); l.Connection != newer.id || l.State != presence.StateLive {
+		t.Errorf("the lease is %+v", l)
+	}
+}
+
 // Whatever the store did not answer, in the end no lease is left that nobody holds, and none is taken from somebody who
 // does.
 func TestSettle(t *testing.T) {

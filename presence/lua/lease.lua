@@ -168,10 +168,11 @@ local function forget_replaced(l, who)
 end
 
 -- give_back gives the lease to whom its holder had taken it from, under the fence that they know, if anybody is left
--- there. That is no transition for anybody but the nodes.
-local function give_back(l)
+-- there. That is no transition for anybody but the nodes. staying: not to whom was handed over then, as their node is about
+-- to go, or has gone, and it may be known that they have.
+local function give_back(l, staying)
   for connection, node, life, fence, handed, at, stop in string.gmatch(l.replaced or '', replaced_line) do
-    if now - tonumber(at) < late and (life == '' or not is_dead(life)) then
+    if now - tonumber(at) < late and (life == '' or not is_dead(life)) and not (staying and handed ~= '') then
       l.connection, l.node, l.life, l.fence = connection, node, life ~= '' and life or nil, fence
       l.handed = handed ~= '' and handed or nil
       local left = string.sub(l.replaced, stop)

@@ -21,7 +21,7 @@ for i = 9, #ARGV do
   for _, room in ipairs(redis.call('SRANDMEMBER', base .. 'of:' .. ARGV[i], most - changed)) do
     local l = read_lease(room)
     if is_held(l) and l.life == ARGV[i] then
-      if not give_back(l) then release(l, 'node_lost', lost_window, least) end
+      if not give_back(l, true) then release(l, 'node_lost', lost_window, least) end
       write_lease(l)
       changed = changed + 1
     else
