@@ -2,6 +2,7 @@ package presence
 
 import (
 	"iter"
+	"slices"
 
 	"github.com/tidwall/btree"
 )
@@ -44,13 +45,32 @@ func (c *catalog) replaceIn(f facet, was, is *Entry) {
 	if was == nil && is == nil {
 		return
 	}
+	l := c.listing(f)
+	if l.replace(was, is); l.len() == 0 {
+		delete(c.facet, f)
+	}
+}
+
+// listing returns the list of a facet, which may be a new one.
+func (c *catalog) listing(f facet) listing {
 	l, known := c.facet[f]
 	if !known {
 		l = newListing()
 		c.facet[f] = l
 	}
-	if l.replace(was, is); l.len() == 0 {
-		delete(c.facet, f)
+	return l
+}
+
+// fill puts many on air into an empty catalog: in the order of its lists, which grow at one end. It reorders them.
+func (c *catalog) fill(entries []*Entry) {
+	for _, s := range [...]Sort{SortViewers, SortStarted} {
+		slices.SortFunc(entries, func(a, b *Entry) int { return keyOf(s, a).compare(keyOf(s, b)) })
+		for _, e := range entries {
+			c.all.in(s).Load(e)
+			for _, f := range facetsOf(e) {
+				c.listing(f).in(s).Load(e)
+			}
+		}
 	}
 }
 

@@ -45,6 +45,7 @@ type Directory struct {
 	rooms   [Partitions]map[string]*Entry
 	byUser  map[string][]*Entry // user → what they hold, in no order
 	onAir   catalog
+	filling bool               // onAir is left empty, to be filled once everything is loaded
 	seen    [Partitions]uint64 // the last transition that entries reflect
 	loaded  [Partitions]bool
 	viewers map[string]int       // rooms that have any, offline ones too
@@ -86,6 +87,7 @@ func NewDirectory(log Log, logger *slog.Logger) *Directory {
 
 // Run loads the directory and keeps it current until the context ends.
 func (d *Directory) Run(ctx context.Context) {
+	d.leaveCatalog()
 	var loading errgroup.Group
 	loading.SetLimit(loadedAtOnce)
 	for p := range Partitions {
@@ -94,6 +96,7 @@ func (d *Directory) Run(ctx context.Context) {
 	if loading.Wait() != nil {
 		return
 	}
+	d.fillCatalog()
 	close(d.ready)
 	flushed := make(chan struct{})
 	go func() { defer close(flushed); d.flushViewers(ctx) }()
@@ -207,6 +210,21 @@ func (d *Directory) loadFirst(ctx context.Context, p int) error {
 	}
 }
 
+// leaveCatalog has nothing put into the catalog until it is filled: in the order in which leases are loaded, which is none,
+// that takes several times as long.
+func (d *Directory) leaveCatalog() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.filling = true
+}
+
+func (d *Directory) fillCatalog() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.filling = false
+	d.onAir.fill(slices.Collect(d.eachOnAirLocked()))
+}
+
 // load replaces everything the directory holds about a partition.
 func (d *Directory) load(ctx context.Context, p int) (uint64, error) {
 	leases, seq, err := d.log.Load(ctx, p)
@@ -297,7 +315,9 @@ func (d *Directory) setLocked(l Lease) Entry {
 
 // replaceLocked puts an entry in another's place wherever that is.
 func (d *Directory) replaceLocked(was, is *Entry) {
-	d.onAir.replace(was, is)
+	if !d.filling {
+		d.onAir.replace(was, is)
+	}
 	if user := was.View.User; user != nil {
 		theirs := slices.DeleteFunc(d.byUser[user.ID], func(e *Entry) bool { return e == was })
 		if d.byUser[user.ID] = theirs; len(theirs) == 0 {

@@ -1,6 +1,7 @@
 package presence
 
 import (
+	"context"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -282,6 +283,53 @@ func crowd(n int) *Directory {
 	return d
 }
 
+// What is loaded at once is listed as what came one by one, and goes on from there.
+func TestLiveOfAllThatWasLoaded(t *testing.T) {
+	dice := rand.New(rand.NewPCG(5, 6))
+	one, all := NewDirectory(NewMemory(), quiet), NewDirectory(NewMemory(), quiet)
+	all.leaveCatalog()
+	for i := range 1000 {
+		room, user := fmt.Sprint("room-", i), User{ID: fmt.Sprint("user-", i%300)}
+		b := Broadcast{
+			ID: fmt.Sprint("b", dice.Uint32()), StartedAt: Millis(dice.IntN(100)),
+			Details: Details{Category: fmt.Sprint(dice.IntN(5)), Language: fmt.Sprint(dice.IntN(3))},
+		}
+		viewers, again := dice.IntN(50), dice.IntN(2) == 0
+		for _, d := range []*Directory{one, all} {
+			onAir(d, room, user, b, viewers)
+			if again { // as a partition that is loaded once more says it
+				d.setLocked(Lease{Room: room, State: StateReconnecting, User: user, Broadcast: &b})
+			}
+		}
+	}
+	all.fillCatalog()
+	same := func() {
+		t.Helper()
+		for _, s := range []Sort{SortViewers, SortStarted} {
+			for _, q := range []Query{
+				{Sort: s}, {Sort: s, Categories: []string{"3"}}, {Sort: s, Languages: []string{"2", "1"}},
+				{Sort: s, States: []State{StateReconnecting}}, {Sort: s, Categories: []string{"3"}, States: []State{StateLive}},
+			} {
+				got, want := listedInPages(t, all, q, 7, func() {}), listedInPages(t, one, q, 7, func() {})
+				if !slices.Equal(got, want) || len(want) < 50 {
+					t.Fatalf("%+v: %d are listed, %d would be one by one, or in another order", q, len(got), len(want))
+				}
+			}
+		}
+	}
+	same()
+	for range 2000 {
+		room, viewers, end := fmt.Sprint("room-", dice.IntN(1000)), dice.IntN(50), dice.IntN(10) == 0
+		for _, d := range []*Directory{one, all} {
+			if end {
+				d.setLocked(Lease{Room: room, State: StateOffline})
+			}
+			d.SetViewers(room, viewers)
+		}
+	}
+	same()
+}
+
 // Who is live, a page of 100,000, in the middle of the list.
 func BenchmarkLive100k(b *testing.B) {
 	d := crowd(100_000)
@@ -328,6 +376,39 @@ func BenchmarkSetViewers100k(b *testing.B) {
 		})
 	}
 }
+
+// Loading 100,000 leases that a store has ready.
+func BenchmarkDirectoryLoad100k(b *testing.B) {
+	log := loaded{}
+	for i := range 100_000 {
+		room := fmt.Sprint("room-", i)
+		p := PartitionOf(room)
+		log.leases[p] = append(log.leases[p], Lease{Room: room, State: StateLive, User: User{ID: fmt.Sprint("user-", i)}, Broadcast: &Broadcast{
+			ID: newBroadcastID(), StartedAt: Millis(i), Details: Details{Category: fmt.Sprint(i % 40), Language: fmt.Sprint(i % 9)},
+		}})
+	}
+	for b.Loop() {
+		d := NewDirectory(&log, quiet)
+		ctx, stop := context.WithCancel(b.Context())
+		done := make(chan struct{})
+		go func() { defer close(done); d.Run(ctx) }()
+		<-d.Ready()
+		stop()
+		<-done
+	}
+}
+
+// loaded is a log in which nothing happens any more.
+type loaded struct {
+	Log
+	leases [Partitions][]Lease
+}
+
+func (l *loaded) Load(_ context.Context, p int) ([]Lease, uint64, error) { return l.leases[p], 0, nil }
+func (l *loaded) Read(context.Context, int, uint64, int) ([]Transition, error) {
+	return nil, nil
+}
+func (l *loaded) Watch(func(int)) (stop func()) { return func() {} }
 
 // What the directory needs for one who is on air.
 func BenchmarkDirectoryMemory(b *testing.B) {
