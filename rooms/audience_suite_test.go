@@ -1,6 +1,7 @@
 package rooms
 
 import (
+	"errors"
 	"fmt"
 	"testing"
 	"time"
@@ -16,10 +17,11 @@ func watching(broadcast string, viewers int, ago time.Duration, watched time.Dur
 	}
 }
 
-func report(t *testing.T, relay Relay, a Attendance) {
+func report(t *testing.T, relay Relay, all ...Attendance) {
 	t.Helper()
-	if err := relay.Report(t.Context(), a); err != nil {
-		t.Fatalf("reporting %+v: %v", a, err)
+	errs := relay.Report(t.Context(), all)
+	if err := errors.Join(errs...); err != nil || len(errs) != len(all) {
+		t.Fatalf("reporting %+v: %d outcomes, %v", all, len(errs), err)
 	}
 }
 

@@ -110,16 +110,21 @@ type clerk struct {
 	when     []time.Time
 }
 
-func (c *clerk) Report(ctx context.Context, a Attendance) error {
+func (c *clerk) Report(ctx context.Context, all []Attendance) []error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.refuse > 0 {
-		c.refuse--
-		return errors.New("away")
+	errs := make([]error, len(all))
+	for i, a := range all {
+		if c.refuse > 0 {
+			c.refuse--
+			errs[i] = errors.New("away")
+			continue
+		}
+		slices.Sort(a.Users)
+		c.reported, c.when = append(c.reported, a), append(c.when, time.Now())
+		errs[i] = c.Relay.Report(ctx, []Attendance{a})[0]
 	}
-	slices.Sort(a.Users)
-	c.reported, c.when = append(c.reported, a), append(c.when, time.Now())
-	return c.Relay.Report(ctx, a)
+	return errs
 }
 
 func (c *clerk) news() []Attendance {

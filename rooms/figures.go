@@ -2,24 +2,41 @@ package rooms
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/tallylight/tallylight/presence"
 )
 
-// report tells the relay of a room's viewers here, and of one broadcast that
-// they watch or watched. If there is more to tell, that follows a second later:
-// a room costs one report a second, whatever happens in it.
-func (h *Hub) report(ctx context.Context, name string, here int) {
-	a := Attendance{Room: name, Viewers: here}
-	more := h.ledger.next(&a)
-	err := h.cfg.Relay.Report(ctx, a)
-	h.ledger.reported(a, err == nil)
-	if err != nil && ctx.Err() == nil {
-		h.cfg.Logger.Warn("rooms: reporting viewers failed; it is tried again", "room", name, "error", err)
+// reportedAtOnce is of how many rooms the relay is told in one round trip: few
+// enough for Redis not to keep others waiting.
+const reportedAtOnce = 100
+
+// report tells the relay of the viewers here of these rooms, and for each of one
+// broadcast that they watch or watched. If there is more to tell, that follows a
+// second later: a room costs one report a second, whatever happens in it.
+func (h *Hub) report(ctx context.Context, here []Attendance) {
+	for some := range slices.Chunk(here, reportedAtOnce) {
+		h.reportSome(ctx, some)
 	}
-	if more || err != nil {
-		h.recount(name)
+}
+
+func (h *Hub) reportSome(ctx context.Context, some []Attendance) {
+	for i := range some {
+		if h.ledger.next(&some[i]) {
+			h.recount(some[i].Room)
+		}
+	}
+	var failed []error
+	for i, err := range h.cfg.Relay.Report(ctx, some) {
+		h.ledger.reported(some[i], err == nil)
+		if err != nil {
+			h.recount(some[i].Room)
+			failed = append(failed, err)
+		}
+	}
+	if len(failed) > 0 && ctx.Err() == nil {
+		h.cfg.Logger.Warn("rooms: reporting viewers failed; it is tried again", "rooms", len(failed), "error", failed[0])
 	}
 }
 

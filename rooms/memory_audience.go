@@ -27,11 +27,14 @@ type memoryAudience struct {
 }
 
 // Report implements Relay. There is no other node to tell.
-func (m *Memory) Report(_ context.Context, a Attendance) error {
-	if a.Broadcast != "" {
-		m.audiences.report(a, time.Now())
+func (m *Memory) Report(_ context.Context, all []Attendance) []error {
+	now := time.Now()
+	for _, a := range all {
+		if a.Broadcast != "" {
+			m.audiences.report(a, now)
+		}
 	}
-	return nil
+	return make([]error, len(all))
 }
 
 func (m *memoryAudiences) report(a Attendance, now time.Time) {

@@ -240,7 +240,9 @@ func (r *Redis) Unsubscribe(room string, recv Receiver) {
 }
 
 // Report implements Relay.
-func (r *Redis) Report(ctx context.Context, a Attendance) error { return r.counts.report(ctx, a) }
+func (r *Redis) Report(ctx context.Context, all []Attendance) []error {
+	return r.counts.report(ctx, all)
+}
 
 // Command implements Relay. One for this node does not need Redis.
 func (r *Redis) Command(ctx context.Context, c Command) error {

@@ -248,9 +248,7 @@ func TestRedisViewers(t *testing.T) {
 	a := openRedis(t, prefix, "n1", sinkA)
 	report := func(n *redisNode, room string, viewers int) {
 		t.Helper()
-		if err := n.relay.Report(t.Context(), Attendance{Room: room, Viewers: viewers}); err != nil {
-			t.Fatal(err)
-		}
+		report(t, n.relay, Attendance{Room: room, Viewers: viewers})
 	}
 	report(a, studio, 3)
 	b := openRedis(t, prefix, "n2", sinkB)
@@ -276,6 +274,42 @@ func TestRedisViewers(t *testing.T) {
 	})
 }
 
+// Of many rooms that are reported at once, each has an outcome of its own, and what was not taken is said again.
+func TestRedisViewersOfManyRooms(t *testing.T) {
+	p := openPair(t)
+	client, broken := p.a.relay.cfg.Conn.Client(), p.a.relay.parts[presence.PartitionOf("room-7")].base+"viewers"
+	var all []Attendance
+	want, failing := map[string]int{}, map[string]bool{}
+	for i := range 3 * reportedAtOnce {
+		room := fmt.Sprint("room-", i)
+		all = append(all, Attendance{Room: room, Viewers: i % 3})
+		failing[room] = presence.PartitionOf(room) == presence.PartitionOf("room-7")
+		if i%3 > 0 && !failing[room] {
+			want[room] = i % 3
+		}
+	}
+	if err := client.Set(t.Context(), broken, "no hash", 0).Err(); err != nil {
+		t.Fatal(err)
+	}
+	errs := p.a.relay.Report(t.Context(), all)
+	for i, a := range all {
+		if news := a.Viewers > 0; (errs[i] != nil) != (failing[a.Room] && news) {
+			t.Errorf("reporting %d in %s: %v", a.Viewers, a.Room, errs[i])
+		}
+	}
+	p.sinkB.wantOthers(t, want)
+	if err := client.Del(t.Context(), broken).Err(); err != nil {
+		t.Fatal(err)
+	}
+	for i, a := range all {
+		if all[i].Viewers = 2 * a.Viewers; a.Viewers > 0 {
+			want[a.Room] = 2 * a.Viewers
+		}
+	}
+	report(t, p.a.relay, all...)
+	p.sinkB.wantOthers(t, want)
+}
+
 // killed ends a node as if without a word, and lets its lease lapse.
 func killed(t *testing.T, dead, other *redisNode) {
 	t.Helper()
@@ -292,11 +326,7 @@ func killed(t *testing.T, dead, other *redisNode) {
 // A node that stops takes its numbers with it: nobody else would.
 func TestRedisViewersOfANodeThatStops(t *testing.T) {
 	p := openPair(t)
-	for _, room := range []string{studio, "attic"} {
-		if err := p.b.relay.Report(t.Context(), Attendance{Room: room, Viewers: 3}); err != nil {
-			t.Fatal(err)
-		}
-	}
+	report(t, p.b.relay, Attendance{Room: studio, Viewers: 3}, Attendance{Room: "attic", Viewers: 3})
 	p.sinkA.wantOthers(t, map[string]int{studio: 3, "attic": 3})
 	p.b.stop()
 	p.sinkA.wantOthers(t, map[string]int{})
@@ -369,9 +399,7 @@ func TestRedisViewersAfterAFreeze(t *testing.T) {
 	p := openPair(t)
 	say := func() { // as a hub does every second of a room that it was told of
 		t.Helper()
-		if err := p.a.relay.Report(t.Context(), Attendance{Room: studio, Viewers: 3}); err != nil {
-			t.Fatal(err)
-		}
+		report(t, p.a.relay, Attendance{Room: studio, Viewers: 3})
 	}
 	say()
 	p.sinkB.wantOthers(t, map[string]int{studio: 3})

@@ -105,12 +105,14 @@ type Relay interface {
 	// Unsubscribe ends what Subscribe began for this receiver, and no other's.
 	// No call of the receiver begins after it returned.
 	Unsubscribe(room string, r Receiver)
-	// Report says how many viewers of a room are on this node, and what it knows
-	// of the audience of a broadcast there. All numbers are totals: reporting them
-	// again, or after a failure, changes nothing. If there is nothing new it does
-	// nothing; that more was watched because time has passed is not new. Calls
-	// must not overlap.
-	Report(context.Context, Attendance) error
+	// Report says how many viewers of each of these rooms are on this node, and
+	// what it knows of the audience of a broadcast there. It returns what became
+	// of each, in their order. All numbers are totals: reporting them again, or
+	// after a failure, changes nothing. Where there is nothing new it does nothing;
+	// that more was watched because time has passed is not new. Calls must not
+	// overlap, nor name a room twice. It blocks on the store, for as long as one
+	// round trip to it takes.
+	Report(context.Context, []Attendance) []error
 	// Audience returns who watched a broadcast until then. Where a node has not
 	// reported since, its viewers are taken to have stayed until then, or until
 	// the node was found dead.

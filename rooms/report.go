@@ -70,58 +70,61 @@ const usersAtOnce = 1000
 
 // report writes and publishes what this node has to say, if it is news. Calls must not overlap: numbers would be written
 // in another order than they were counted in.
-func (c *counts) report(ctx context.Context, a Attendance) error {
-	now := reportedBy(a)
-	c.mu.Lock()
-	news := c.newsLocked(a, now)
-	c.mu.Unlock()
-	if !news {
-		return nil
+func (c *counts) report(ctx context.Context, all []Attendance) []error {
+	calls, of := c.prepare(all)
+	errs := make([]error, len(all))
+	for k, outcome := range c.relay.cfg.Conn.RunEach(ctx, viewersScript, calls) {
+		if outcome.Err != nil {
+			errs[of[k]] = unavailable(outcome.Err)
+		}
 	}
-	err := c.write(ctx, a)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if err != nil {
-		c.unsure[a.Room] = true // it may have been written all the same
-		return unavailable(err)
-	}
-	c.keepLocked(a.Room, now)
-	delete(c.unsure, a.Room)
-	return nil
-}
-
-func (c *counts) write(ctx context.Context, a Attendance) error {
-	users := a.Users
-	for first := true; first || len(users) > 0; first = false {
-		n := min(len(users), usersAtOnce)
-		if err := c.writeOnce(ctx, a, users[:n]); err != nil {
-			return err
+	for _, i := range of {
+		if room := all[i].Room; errs[i] != nil {
+			c.unsure[room] = true // it may have been written all the same
+		} else {
+			c.keepLocked(room, reportedBy(all[i]))
+			delete(c.unsure, room)
 		}
-		users = users[n:]
 	}
-	return nil
+	return errs
 }
 
-func (c *counts) writeOnce(ctx context.Context, a Attendance, users []string) error {
+// prepare returns how what is news is written, and which attendance each call is of.
+func (c *counts) prepare(all []Attendance) (calls []redisconn.Call, of []int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for i, a := range all {
+		if !c.newsLocked(a, reportedBy(a)) {
+			continue
+		}
+		users := a.Users
+		for first := true; first || len(users) > 0; first = false {
+			n := min(len(users), usersAtOnce)
+			calls, of = append(calls, c.callLocked(a, users[:n])), append(of, i)
+			users = users[n:]
+		}
+	}
+	return calls, of
+}
+
+func (c *counts) callLocked(a Attendance, users []string) redisconn.Call {
 	over := ""
 	if a.Over {
 		over = "over"
 	}
-	c.mu.Lock()
 	c.reports++
-	number := c.reports
-	c.mu.Unlock()
 	base := c.relay.parts[presence.PartitionOf(a.Room)].base
 	args := []any{
 		base, c.relay.cfg.Node, a.Room, a.Viewers, a.Broadcast, over,
 		a.Watched, a.Watching, time.Since(a.Since).Milliseconds(), // clocks differ, but not in how long ago that was
-		number, audienceKept.Milliseconds(),
+		c.reports, audienceKept.Milliseconds(),
 	}
 	for _, user := range users {
 		args = append(args, user)
 	}
-	_, err := c.relay.cfg.Conn.Run(ctx, viewersScript, []string{base + "viewers"}, args...)
-	return err
+	return redisconn.Call{Keys: []string{base + "viewers"}, Args: args}
 }
 
 // repeatLocked sees to it that what this node reported is reported again where Redis does not have it.

@@ -87,6 +87,7 @@ func (h *Hub) tellAllViewers(ctx context.Context, now time.Time) {
 	for name := range anew {
 		h.reportAgain(name)
 	}
+	reports := make([]Attendance, 0, len(counted))
 	for name := range counted {
 		here, others := 0, h.viewersElsewhere(name)
 		if r := h.find(name); r != nil {
@@ -96,6 +97,7 @@ func (h *Hub) tellAllViewers(ctx context.Context, now time.Time) {
 			}
 		}
 		h.cfg.Directory.SetViewers(name, here+others)
-		h.report(ctx, name, here)
+		reports = append(reports, Attendance{Room: name, Viewers: here})
 	}
+	h.report(ctx, reports)
 }

@@ -220,15 +220,19 @@ type reportRelay struct {
 	reported []int
 }
 
-func (r *reportRelay) Report(_ context.Context, a Attendance) error {
+func (r *reportRelay) Report(_ context.Context, all []Attendance) []error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.refuse > 0 {
-		r.refuse--
-		return errors.New("away")
+	errs := make([]error, len(all))
+	for i, a := range all {
+		if r.refuse > 0 {
+			r.refuse--
+			errs[i] = errors.New("away")
+		} else {
+			r.reported = append(r.reported, a.Viewers)
+		}
 	}
-	r.reported = append(r.reported, a.Viewers)
-	return nil
+	return errs
 }
 
 // The relay is told the number of this node alone; what it did not take is

@@ -104,7 +104,7 @@ func (m *multitude) watch(ctx context.Context, streams int, every time.Duration)
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			_ = m.relay.Report(ctx, rooms.Attendance{Room: streamRoom(rand.IntN(streams)), Viewers: 1 + rand.IntN(10_000)}) // the next one does it again
+			_ = m.relay.Report(ctx, []rooms.Attendance{{Room: streamRoom(rand.IntN(streams)), Viewers: 1 + rand.IntN(10_000)}}) // the next one does it again
 		}
 	}
 }
