@@ -177,8 +177,8 @@ func TestNodesIsolated(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := claimOn(store, "a", "c1"); !errors.Is(err, ErrUnavailable) {
-		t.Errorf("claiming while isolated: %v", err)
+	if _, err := claimOn(store, "a", "c1"); !errors.Is(err, ErrUnasked) || !errors.Is(err, ErrUnavailable) {
+		t.Errorf("claiming while isolated: %v, want ErrUnasked", err)
 	}
 	a.refresh(t.Context())
 	if _, isolated := a.Reached(); isolated {

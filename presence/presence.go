@@ -24,6 +24,7 @@ package presence
 
 import (
 	"errors"
+	"fmt"
 	"time"
 )
 
@@ -277,4 +278,7 @@ var (
 	ErrTrimmed = errors.New("the transition log was trimmed past this position")
 	// ErrUnavailable: the store did not answer; the outcome is unknown.
 	ErrUnavailable = errors.New("presence is unavailable")
+	// ErrUnasked is an ErrUnavailable whose outcome is known: the store was not
+	// even asked, as it had not answered for long, and nothing has happened.
+	ErrUnasked = fmt.Errorf("%w, and was not asked", ErrUnavailable)
 )

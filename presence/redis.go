@@ -273,7 +273,7 @@ func (r *Redis) reachable() error {
 		return nil
 	}
 	if err := r.cfg.Nodes.Check(); err != nil {
-		return unavailable(err)
+		return fmt.Errorf("%w: %w", ErrUnasked, err)
 	}
 	return nil
 }

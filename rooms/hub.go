@@ -47,7 +47,7 @@ type Hub struct {
 	beatMu sync.Mutex
 	beaten map[presence.Hold]string // leases whose holder was heard from → its connection
 
-	settleMu  sync.Mutex
+	settleMu  sync.Mutex // before mu, if both are held
 	unsettled map[place]unsettled
 	claims    map[string][]string // by connection: rooms it may have claimed
 }
@@ -107,10 +107,10 @@ func (h *Hub) Register(s Session) {
 
 // Unregister ends what Register began. The session must not join any more.
 func (h *Hub) Unregister(s Session) {
-	h.settleClaims(s.Connection())
 	h.mu.Lock()
-	defer h.mu.Unlock()
 	delete(h.sessions, s.Connection())
+	h.mu.Unlock()
+	h.settleClaims(s.Connection())
 }
 
 // Stale reports whether the store can't be reached, so that rooms may be behind
@@ -132,12 +132,16 @@ func (h *Hub) Command(c Command) {
 		}
 		return
 	}
-	h.mu.Lock()
-	s := h.sessions[c.Connection]
-	h.mu.Unlock()
-	if s != nil {
+	if s := h.session(c.Connection); s != nil {
 		s.Cut(c.Cut)
 	}
+}
+
+// session returns who is registered under a connection's id, or nil.
+func (h *Hub) session(connection string) Session {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.sessions[connection]
 }
 
 // Join makes the session a member and queues its Joined. A streamer claims the
@@ -191,16 +195,13 @@ func (h *Hub) newMember(ctx context.Context, s Session, j Join, r *room) (*membe
 	if j.Role != auth.RoleStreamer {
 		return m, nil
 	}
-	if u, pending := h.unsettledOf(place{s.Connection(), j.Room}); pending {
-		// Claimed before it is given up, it would be given up after.
-		if err := h.settleNow(ctx, u); err != nil && !errors.Is(err, presence.ErrFenced) {
-			return nil, err
-		}
+	if err := h.settleBefore(ctx, place{s.Connection(), j.Room}); err != nil {
+		return nil, err
 	}
 	claimed, err := h.cfg.Store.Claim(ctx, presence.Claim{
 		Room: j.Room, User: s.User(), Connection: s.Connection(), Node: h.cfg.Node,
 	})
-	if errors.Is(err, presence.ErrUnavailable) {
+	if errors.Is(err, presence.ErrUnavailable) && !errors.Is(err, presence.ErrUnasked) {
 		h.claimUnknown(s.Connection(), j.Room)
 	}
 	if err != nil {
@@ -232,7 +233,8 @@ func (h *Hub) cutReplaced(ctx context.Context, c presence.Claimed) {
 // but the session is out of the room before that. If the store does not
 // answer, the lease is given up as soon as it does; who leaves on purpose gets
 // presence.ErrUnavailable then, and may ask again whether it has happened. They
-// get presence.ErrFenced if the broadcast goes on over a newer connection.
+// get presence.ErrFenced for as long as the broadcast goes on over a newer
+// connection.
 func (h *Hub) Leave(ctx context.Context, s Session, name string, why presence.Reason) error {
 	u, err := h.takeOut(s, name, why)
 	if err != nil || u.fence == 0 {

@@ -684,11 +684,10 @@ func TestLeaveMeetsNewerConnection(t *testing.T) {
 	h.streamer(alice, "n1-a2")
 	h.hub.settle(t.Context())
 	h.hub.settle(t.Context())
-	if err := h.hub.Leave(t.Context(), a, studio, presence.ReasonLeft); !errors.Is(err, presence.ErrFenced) {
-		t.Errorf("leave, once it is known: %v, want ErrFenced", err)
-	}
-	if err := h.hub.Leave(t.Context(), a, studio, presence.ReasonLeft); !errors.Is(err, ErrNotJoined) {
-		t.Errorf("leave once more: %v", err)
+	for range 3 {
+		if err := h.hub.Leave(t.Context(), a, studio, presence.ReasonLeft); !errors.Is(err, presence.ErrFenced) {
+			t.Errorf("leave, once it is known: %v, want ErrFenced", err)
+		}
 	}
 	if l, err := h.store.Get(t.Context(), studio); err != nil || l.State != presence.StateLive {
 		t.Errorf("the lease is %+v, %v", l, err)

@@ -18,7 +18,7 @@ type unsettled struct {
 	user  string         // whose
 	fence presence.Fence // 0: it is a claim that was not answered
 	why   presence.Reason
-	taken bool // the broadcast goes on over a newer connection: whoever asked to leave is still to be told
+	taken bool // the broadcast goes on over a newer connection: that is what whoever asked to leave is told
 }
 
 // place is a connection's in a room.
@@ -48,7 +48,7 @@ func (h *Hub) claimUnknown(connection, room string) {
 	h.claims[connection] = append(h.claims[connection], room)
 }
 
-// settleClaims is called when a session has ended and can claim nothing any more.
+// settleClaims is called when a session has ended, can claim nothing any more, and is not known any more.
 func (h *Hub) settleClaims(connection string) {
 	h.settleMu.Lock()
 	defer h.settleMu.Unlock()
@@ -74,10 +74,8 @@ func (h *Hub) settle(ctx context.Context) {
 		}
 		err := h.giveUp(ctx, u)
 		switch {
-		case err == nil:
-			h.settled(u, nil)
-		case errors.Is(err, presence.ErrFenced):
-			h.settled(u, &unsettled{place: u.place, user: u.user, fence: u.fence, why: u.why, taken: true}) // until its connection asks again, or is gone
+		case err == nil || errors.Is(err, presence.ErrFenced):
+			h.settled(u, err != nil)
 		default:
 			h.cfg.Logger.Warn("rooms: a lease whose session is gone could not be given up; it is tried again", "room", u.room, "leases", len(open)-i, "error", err)
 			return
@@ -85,30 +83,52 @@ func (h *Hub) settle(ctx context.Context) {
 	}
 }
 
-// settleNow gives up one. presence.ErrFenced says that it is somebody else's.
+// over is what remains of a lease that goes on over a newer connection, until the connection that asked to leave is gone:
+// it may ask again, as an answer can be lost.
+func (u unsettled) over() unsettled {
+	u.taken = true
+	return u
+}
+
+// settleNow gives up one, or finds out anew who has it. presence.ErrFenced says that it is somebody else's.
 func (h *Hub) settleNow(ctx context.Context, u unsettled) error {
-	err := presence.ErrFenced
-	if !u.taken {
-		err = h.giveUp(ctx, u)
+	err := h.giveUp(ctx, u)
+	switch {
+	case err == nil:
+		h.settled(u, false)
+	case errors.Is(err, presence.ErrFenced):
+		h.settleLater(u.over())
 	}
-	if err != nil && !errors.Is(err, presence.ErrFenced) {
-		return err
-	}
-	h.settled(u, nil)
 	return err
 }
 
-// settled puts another one in the place of one of which the outcome is known, or nothing. While that was being found out
-// its connection may have settled it itself, and have something else there by now: that is left alone.
-func (h *Hub) settled(u unsettled, next *unsettled) {
+// settleBefore settles what a connection is still to give up in a room, before it claims the room again: given up later,
+// it would be the new lease. It may block on the store.
+func (h *Hub) settleBefore(ctx context.Context, p place) error {
+	u, pending := h.unsettledOf(p)
+	if !pending {
+		return nil
+	}
+	if err := h.settleNow(ctx, u); err != nil && !errors.Is(err, presence.ErrFenced) {
+		return err
+	}
+	h.settleMu.Lock()
+	defer h.settleMu.Unlock()
+	delete(h.unsettled, p)
+	return nil
+}
+
+// settled notes that the outcome of one is known: the broadcast is over, or it was taken by a newer connection. While that
+// was being found out its connection may have settled it itself, and have something else there by now: that is left alone.
+func (h *Hub) settled(u unsettled, taken bool) {
 	h.settleMu.Lock()
 	defer h.settleMu.Unlock()
 	switch {
 	case h.unsettled[u.place] != u:
-	case next == nil:
-		delete(h.unsettled, u.place)
+	case taken && h.session(u.connection) != nil: // nobody else would ask
+		h.unsettled[u.place] = u.over()
 	default:
-		h.unsettled[u.place] = *next
+		delete(h.unsettled, u.place)
 	}
 }
 
@@ -137,20 +157,18 @@ func (h *Hub) giveUp(ctx context.Context, u unsettled) error {
 // whether the broadcast is over or goes on over a newer connection of theirs,
 // which is presence.ErrFenced.
 //
-// It may also go on over an older one: this node was taken for dead meanwhile,
-// and the lease given back. They do not know of that, and theirs is the last
-// word: it is over then.
+// The newer one may be gone, and the broadcast wait for its return. Or it goes on
+// over an older one: this node was taken for dead meanwhile, and the lease given
+// back. They do not know of that, and theirs is the last word: it is over then.
 func (h *Hub) endedFor(ctx context.Context, u unsettled) error {
 	lease, err := h.cfg.Store.Get(ctx, u.room)
 	switch {
 	case err != nil:
 		return err
-	case lease.State == presence.StateOffline:
+	case lease.State == presence.StateOffline || lease.User.ID != u.user:
 		return nil
-	case lease.Fence > u.fence:
+	case lease.Fence > u.fence && lease.State != presence.StateReconnecting:
 		return presence.ErrFenced
-	case lease.Fence == u.fence || lease.User.ID != u.user:
-		return nil
 	}
 	err = h.cfg.Store.Release(ctx, presence.Hold{Room: u.room, Fence: lease.Fence}, u.why)
 	if errors.Is(err, presence.ErrFenced) {

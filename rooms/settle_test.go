@@ -15,12 +15,16 @@ import (
 // moody is a Store whose answers get lost: what was asked may have been done all the same.
 type moody struct {
 	presence.Store
+	gone atomic.Bool // nothing is asked
 	down atomic.Bool // asks do not arrive
 	mute atomic.Bool // answers do not
 	slow atomic.Bool // the next release takes two seconds to arrive
 }
 
 func (m *moody) Claim(ctx context.Context, c presence.Claim) (presence.Claimed, error) {
+	if m.gone.Load() {
+		return presence.Claimed{}, presence.ErrUnasked
+	}
 	if m.down.Load() {
 		return presence.Claimed{}, presence.ErrUnavailable
 	}
@@ -77,11 +81,79 @@ func TestLeaveOfWhatWasTaken(t *testing.T) {
 	older := h.streamer(alice, "n1-a")
 	older.start()
 	newer := h.streamer(alice, "n1-b")
-	if err := h.hub.Leave(t.Context(), older, studio, presence.ReasonLeft); !errors.Is(err, presence.ErrFenced) {
-		t.Errorf("leaving got %v", err)
+	// An answer can be lost: asked again, it is the same.
+	for range 3 {
+		if err := h.hub.Leave(t.Context(), older, studio, presence.ReasonLeft); !errors.Is(err, presence.ErrFenced) {
+			t.Errorf("leaving got %v", err)
+		}
 	}
 	if l, _ := h.store.Get(t.Context(), studio); l.Connection != newer.id || l.State != presence.StateLive {
 		t.Errorf("the lease is %+v", l)
+	}
+	newer.leave(presence.ReasonLeft)
+	for _, want := range []error{nil, ErrNotJoined} {
+		if err := h.hub.Leave(t.Context(), older, studio, presence.ReasonLeft); !errors.Is(err, want) {
+			t.Errorf("leaving, when the newer one has left, got %v, want %v", err, want)
+		}
+	}
+}
+
+// A newer connection took the broadcast over and is gone; it may be one that they gave up before they knew that it had
+// joined. Whoever then leaves over the older one does not want to wait for anybody.
+func TestLeaveOfWhatNobodyHolds(t *testing.T) {
+	h := open(t)
+	older := h.streamer(alice, "n1-a")
+	older.start()
+	newer := h.streamer(alice, "n1-b")
+	if err := h.hub.Leave(t.Context(), older, studio, presence.ReasonLeft); !errors.Is(err, presence.ErrFenced) {
+		t.Errorf("leaving got %v", err)
+	}
+	newer.leave(presence.ReasonConnectionLost)
+	if err := h.hub.Leave(t.Context(), older, studio, presence.ReasonLeft); err != nil {
+		t.Errorf("leaving, when the newer one is gone, got %v", err)
+	}
+	if l, _ := h.store.Get(t.Context(), studio); l.State != presence.StateOffline {
+		t.Errorf("the lease is %+v", l)
+	}
+}
+
+// Who was told that their broadcast goes on over a newer connection may join again, and take it back.
+func TestJoinOfWhatWasTaken(t *testing.T) {
+	h := open(t)
+	older := h.streamer(alice, "n1-a")
+	older.start()
+	h.streamer(alice, "n1-b")
+	if err := h.hub.Leave(t.Context(), older, studio, presence.ReasonLeft); !errors.Is(err, presence.ErrFenced) {
+		t.Errorf("leaving got %v", err)
+	}
+	older.join(Join{Role: auth.RoleStreamer})
+	h.hub.settle(t.Context())
+	if l, _ := h.store.Get(t.Context(), studio); l.Connection != older.id || l.State != presence.StateLive {
+		t.Errorf("the lease is %+v", l)
+	}
+	if n := len(h.hub.unsettled); n != 0 {
+		t.Errorf("%d are not settled", n)
+	}
+	older.leave(presence.ReasonLeft)
+	if l, _ := h.store.Get(t.Context(), studio); l.State != presence.StateOffline {
+		t.Errorf("alice, who has left, is %s by %s", l.State, l.Connection)
+	}
+}
+
+// While a node is cut off its streamers try again and again, each time over a connection of its own. Of a claim that was not
+// even made nothing is left to be settled.
+func TestClaimThatWasNotMade(t *testing.T) {
+	h := open(t)
+	m := &moody{Store: h.store}
+	h.hub.cfg.Store = m
+	m.gone.Store(true)
+	c := h.connect(alice, "n1-a")
+	if err := c.ask(Join{Role: auth.RoleStreamer}); !errors.Is(err, presence.ErrUnavailable) {
+		t.Errorf("join: %v, want ErrUnavailable", err)
+	}
+	h.hub.Unregister(c)
+	if n := len(h.hub.unsettled) + len(h.hub.claims); n != 0 {
+		t.Errorf("%d are to be settled", n)
 	}
 }
 
@@ -107,6 +179,20 @@ func TestSettle(t *testing.T) {
 			a.leave(presence.ReasonConnectionLost)
 			h.hub.Unregister(a)
 		}, []string{"streamer.online@1", "live.started@2", "live.reconnecting@3"}},
+		{"a leave that nobody asks about any more is not remembered", func(h *house, m *moody) {
+			a := h.streamer(alice, "n1-a")
+			a.start()
+			m.down.Store(true)
+			if err := h.hub.Leave(context.Background(), a, studio, presence.ReasonLeft); !errors.Is(err, presence.ErrUnavailable) {
+				h.t.Errorf("leaving: %v", err)
+			}
+			if err := h.hub.Leave(context.Background(), a, studio, presence.ReasonConnectionLost); err != nil {
+				h.t.Errorf("gone: %v", err)
+			}
+			h.hub.Unregister(a)
+			m.down.Store(false)
+			h.streamer(alice, "n1-a2")
+		}, []string{"streamer.online@1", "live.started@2"}},
 		{"a release that came too late does not touch the next session", func(h *house, m *moody) {
 			a := h.streamer(alice, "n1-a")
 			a.start()
