@@ -26,6 +26,8 @@ type keeper struct {
 	renews  chan struct{}      // cap 1: join over a newer connection
 	frozen  atomic.Int64       // an Instant until which the app does nothing
 
+	entering sync.Mutex // held while anybody joins the rooms: an app does not do so over two connections at a time
+
 	// Owned by run.
 	rnd  *rand.Rand
 	seen map[string]Position // how far it was told, by room
@@ -40,7 +42,6 @@ func (k *keeper) run(ctx context.Context) {
 	for ctx.Err() == nil {
 		s := k.connect(ctx)
 		for s != nil {
-			k.set(s)
 			next := k.attend(ctx, s)
 			k.note(s)
 			s = next
@@ -116,8 +117,10 @@ func (k *keeper) open(ctx context.Context, tries int) *socket {
 	return k.enter(ctx, s, tries)
 }
 
-// enter joins over a new connection. If that can't be had, the connection is given up.
+// enter joins over a new connection, which is the present one then. If that can't be had, the connection is given up.
 func (k *keeper) enter(ctx context.Context, s *socket, tries int) *socket {
+	k.entering.Lock()
+	defer k.entering.Unlock()
 	for _, room := range k.rooms {
 		for try := 1; ; try++ {
 			err := k.join(ctx, s, room, k.seen)
@@ -132,7 +135,24 @@ func (k *keeper) enter(ctx context.Context, s *socket, tries int) *socket {
 			}
 		}
 	}
+	k.set(s)
 	return s
+}
+
+// rejoin joins a room again, over the connection that there is once nobody else joins.
+func (k *keeper) rejoin(ctx context.Context, room string) {
+	k.entering.Lock()
+	defer k.entering.Unlock()
+	if s := k.now(); s != nil {
+		_ = k.join(ctx, s, room, nil) // whatever becomes of it, the next request tells
+	}
+}
+
+// now returns the connection that has joined, or nil.
+func (k *keeper) now() *socket {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.current
 }
 
 func (k *keeper) join(ctx context.Context, s *socket, room string, since map[string]Position) error {
@@ -208,7 +228,6 @@ func (k *keeper) renew(ctx context.Context, s *socket) *socket {
 		return nil
 	}
 	k.rec.act(k.actor, Act{Kind: ActRenew, Sent: sent, Acked: k.rec.now(), Conn: next.note.N, Old: s.note.N})
-	k.set(next)
 	select {
 	case <-s.done:
 	case <-ctx.Done():
@@ -257,7 +276,6 @@ func (k *keeper) move(ctx context.Context, s *socket, after time.Duration) *sock
 		}
 		k.note(s)
 		if next := k.openElsewhere(ctx, s.note.Node); next != nil {
-			k.set(next)
 			s.end(EndMoved)
 			return next
 		}

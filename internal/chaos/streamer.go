@@ -130,9 +130,7 @@ func (s *streamer) act(ctx context.Context) {
 		s.drop(s.window + ms(2000, 8000))
 	case n < 84:
 		s.finish(ctx, ActLeave)
-		if on, err := s.socket(ctx); err == nil { // a leave and a join, on the same socket
-			_ = s.join(ctx, on, s.room, nil)
-		}
+		s.rejoin(ctx, s.room) // a leave and a join, on the same socket
 		s.start(ctx)
 	case n < 92:
 		select {
@@ -237,7 +235,7 @@ func (s *streamer) do(ctx context.Context, kind ActKind, name string, f fields) 
 			s.answered("", k, on, m)
 			return m, true
 		case refused == "not_joined": // it was replaced, or left
-			_ = s.join(ctx, on, s.room, nil)
+			s.rejoin(ctx, s.room)
 		case refused == "conflict": // a newer connection of theirs has the room: this one will be closed
 		default:
 			s.rec.amend(s.actor, k, func(a *Act) { a.Acked, a.Conn, a.Refused = s.rec.now(), on.note.N, string(refused) })
