@@ -21,9 +21,9 @@ const module = "github.com/tallylight/tallylight"
 // not listed included: put it here and say in the commit why it is there.
 var arrows = map[string][]string{
 	"":                    nil, // only this test
-	"cmd/tallylight":      {"signalling", "web", "rooms", "presence", "auth", "migrations", "internal/redisconn", "internal/bench", "internal/usage"},
+	"cmd/tallylight":      {"signalling", "web", "rooms", "presence", "auth", "migrations", "internal/handshake", "internal/redisconn", "internal/bench", "internal/usage"},
 	"cmd/bare":            {"internal/bare"},
-	"signalling":          {"rooms", "presence", "auth", "internal/wire"},
+	"signalling":          {"rooms", "presence", "auth", "internal/nowait", "internal/wire"},
 	"web":                 {"rooms", "presence", "auth"}, // never signalling: cmd hands it the handler of /v1/ws
 	"rooms":               {"presence", "auth", "internal/redisconn", "internal/wire"},
 	"presence":            {"internal/redisconn", "internal/wire"},
@@ -33,6 +33,8 @@ var arrows = map[string][]string{
 	"internal/bare":       nil,                             // the least that the bench can be run against
 	"internal/bench":      {"auth", "internal/usage"},      // it mints tokens, and knows the program by its protocol alone
 	"internal/chaos":      {"auth", "internal/testserver"}, // the fault checker: it starts the program, and knows it by its protocol alone
+	"internal/handshake":  {"internal/nowait"},             // HTTP, and nothing of what a socket is for
+	"internal/nowait":     nil,                             // what a connection can do without waiting
 	"internal/usage":      nil,                             // what a process uses, and may: the bench measures nodes, a node looks at itself
 	"internal/redisconn":  nil,                             // how Redis is spoken to; what is kept there is the business of presence and rooms
 	"internal/testserver": nil,

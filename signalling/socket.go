@@ -8,6 +8,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"github.com/tallylight/tallylight/internal/nowait"
 )
 
 // How many bytes are kept for a connection to read into, and to write from. All that the library writes for us are control
@@ -108,7 +110,7 @@ func (s *socket) fill() error {
 
 // takeOnce reads if there is anything, and says whether that is over.
 func (s *socket) takeOnce(fd uintptr) (over bool) {
-	s.got, over, s.failed = readNow(fd, s.buffer[:])
+	s.got, over, s.failed = nowait.Read(fd, s.buffer[:])
 	return over
 }
 
@@ -221,6 +223,6 @@ func (t *try) write(raw syscall.RawConn, frame []byte) (int, error) {
 }
 
 func (t *try) once(fd uintptr) bool {
-	t.n, t.err = writeNow(fd, t.frame)
+	t.n, t.err = nowait.Write(fd, t.frame)
 	return true // it is over either way: whoever can wait, waits
 }

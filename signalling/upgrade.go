@@ -5,6 +5,8 @@ import (
 	"bytes"
 	"net"
 	"net/http"
+
+	"github.com/tallylight/tallylight/internal/nowait"
 )
 
 // upgrade gives the library a small socket in place of net/http's connection, and keeps its answer to the handshake for
@@ -33,19 +35,29 @@ func (u *upgrade) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 		return nil, nil, err
 	}
 	early, _ := buffered.Reader.Peek(buffered.Reader.Buffered())
+	early = bytes.Clone(early)
+	if b, ok := conn.(begun); ok {
+		var rest []byte
+		conn, rest = b.Unwrap()
+		early = append(early, rest...)
+	}
 	s := u.socket
-	s.Conn, s.early = conn, bytes.Clone(early)
+	s.Conn, s.early = conn, early
 	if u.accepted {
 		s.answer = switching(u.Header())
 	}
 	if tcp, ok := conn.(*net.TCPConn); ok {
 		_ = tcp.SetWriteBuffer(kernelBuffer)
 	}
-	s.raw, err = rawOf(conn)
+	s.raw, err = nowait.Of(conn)
 	s.take = s.takeOnce
 	s.library = bufio.NewReaderSize(s, libraryReader)
 	return s, bufio.NewReadWriter(s.library, bufio.NewWriterSize(s, libraryWriter)), err
 }
+
+// begun is a connection that was read from before net/http had it. Unwrap returns the connection itself, and what is still
+// to be read before it.
+type begun interface{ Unwrap() (net.Conn, []byte) }
 
 // switching returns the answer to a handshake that succeeded (RFC 6455 §4.2.2).
 func switching(header http.Header) []byte {

@@ -98,10 +98,51 @@ func TestUpgradeRefused(t *testing.T) {
 }
 
 // A client that need not wait for the answer sends its first messages with the request. net/http has read them by the
-// time that the connection is ours.
+// time that the connection is ours, and who gave it the connection may have read more.
 func TestUpgradeKeepsEarlyMessages(t *testing.T) {
+	t.Run("read by net/http", func(t *testing.T) { keepsEarlyMessages(t, 20, httptest.NewServer) })
+	t.Run("read before", func(t *testing.T) {
+		keepsEarlyMessages(t, 90, func(h http.Handler) *httptest.Server {
+			server := httptest.NewUnstartedServer(h)
+			server.Listener = begunListener{server.Listener}
+			server.Start()
+			return server
+		})
+	})
+}
+
+// begunListener reads some of what its connections say, more than net/http has a buffer for.
+type begunListener struct{ net.Listener }
+
+func (l begunListener) Accept() (net.Conn, error) {
+	conn, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	b := &begunConn{Conn: conn, begun: make([]byte, 6<<10)}
+	_, err = io.ReadFull(conn, b.begun)
+	return b, err
+}
+
+type begunConn struct {
+	net.Conn
+	begun []byte
+}
+
+func (b *begunConn) Read(p []byte) (int, error) {
+	if len(b.begun) == 0 {
+		return b.Conn.Read(p)
+	}
+	n := copy(p, b.begun)
+	b.begun = b.begun[n:]
+	return n, nil
+}
+
+func (b *begunConn) Unwrap() (net.Conn, []byte) { return b.Conn, b.begun }
+
+func keepsEarlyMessages(t *testing.T, n int, serve func(http.Handler) *httptest.Server) {
 	messages := make(chan string, 100)
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	server := serve(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s := &socket{}
 		conn, err := websocket.Accept(&upgrade{ResponseWriter: w, socket: s}, r, nil)
 		if err == nil {
@@ -130,8 +171,8 @@ func TestUpgradeKeepsEarlyMessages(t *testing.T) {
 	var all bytes.Buffer
 	all.WriteString(handshake)
 	var want []string
-	for k := range 20 {
-		m := strings.Repeat(string(rune('a'+k)), 100)
+	for k := range n {
+		m := strings.Repeat(string(rune('!'+k)), 100)
 		want = append(want, m)
 		all.Write([]byte{0x81, 0x80 | 100, 0, 0, 0, 0}) // masked, with a mask that changes nothing
 		all.WriteString(m)

@@ -23,6 +23,9 @@ import (
 	"github.com/tallylight/tallylight/rooms"
 )
 
+// SocketPath is where sockets are asked for.
+const SocketPath = "/v1/ws"
+
 // Config is what the front door is made of.
 type Config struct {
 	Node      string              // this node's id
@@ -89,7 +92,7 @@ func (s *server) router() chi.Router {
 	r.MethodNotAllowed(s.observe(s.handle(s.methodNotAllowed)).ServeHTTP)
 
 	// The upgrade takes the connection over: nothing may wrap it.
-	r.Method(http.MethodGet, "/v1/ws", s.cfg.Socket)
+	r.Method(http.MethodGet, SocketPath, s.cfg.Socket)
 
 	r.Group(func(r chi.Router) {
 		r.Use(s.observe)

@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"github.com/tallylight/tallylight/auth"
+	"github.com/tallylight/tallylight/internal/handshake"
 	"github.com/tallylight/tallylight/presence"
 	"github.com/tallylight/tallylight/rooms"
 	"github.com/tallylight/tallylight/signalling"
@@ -83,13 +84,15 @@ type node struct {
 	leave    sync.Once     // closes draining
 	draining chan struct{} // closed when the drain begins
 	failed   chan error    // what ended the HTTP server, unless we did
-	mute     sync.Map      // connections (net.Conn) that have not sent anything yet
 
 	directory *presence.Directory
 	hub       *rooms.Hub
 	work      workers // what the sessions need
 	recording workers // what must go on until the last transition is made
 }
+
+// requestWithin is how long a client may take to make its request.
+const requestWithin = 10 * time.Second
 
 // newNode builds a node that does not run yet. If it fails, nothing is left.
 func newNode(ctx context.Context, cfg serveCmd, logger *slog.Logger) (*node, error) {
@@ -122,9 +125,8 @@ func newNode(ctx context.Context, cfg serveCmd, logger *slog.Logger) (*node, err
 		Heartbeat: cfg.HeartbeatInterval, Ping: pingOrNever(cfg.PingInterval), Origins: cfg.AllowedOrigin,
 	})
 	n.http = &http.Server{
-		ReadHeaderTimeout: 10 * time.Second,
+		ReadHeaderTimeout: requestWithin,
 		IdleTimeout:       2 * time.Minute,
-		ConnState:         n.connState,
 		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelDebug),
 		Handler: web.New(web.Config{
 			Node: n.id, Hub: n.hub, Store: store, Directory: n.directory, Records: db.records,
@@ -134,16 +136,6 @@ func newNode(ctx context.Context, cfg serveCmd, logger *slog.Logger) (*node, err
 		}),
 	}
 	return n, nil
-}
-
-// connState keeps track of the connections on which no request was begun, as browsers open them for later: a shutdown
-// would wait for those.
-func (n *node) connState(conn net.Conn, state http.ConnState) {
-	if state == http.StateNew {
-		n.mute.Store(conn, nil)
-	} else {
-		n.mute.Delete(conn)
-	}
 }
 
 // pingOrNever turns the flag, where 0 is never, into a Config's value.
@@ -163,6 +155,9 @@ func newRegistry() *prometheus.Registry {
 // start sets everything going. halt and within are for a drain that a command
 // asks for.
 func (n *node) start(listener net.Listener, halt context.Context, within time.Duration) {
+	handshakesFirst := handshake.Listen(listener, handshake.Config{
+		Path: web.SocketPath, Handler: n.http.Handler, Patience: requestWithin, Logger: n.logger,
+	})
 	n.recording.begin(append(n.backend.log, n.directory.Run, n.recorder.Run)...)
 	sweeper := presence.Sweeper{Store: n.backend.store, Logger: n.logger, Rank: n.backend.rank}
 	n.work.begin(append(n.backend.work, n.hub.Run, n.sockets.Run, sweeper.Run, func(ctx context.Context) {
@@ -172,7 +167,7 @@ func (n *node) start(listener net.Listener, halt context.Context, within time.Du
 		case <-ctx.Done():
 		}
 	}, func(context.Context) {
-		if err := n.http.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+		if err := n.http.Serve(handshakesFirst); !errors.Is(err, http.ErrServerClosed) {
 			n.failed <- err
 		}
 	})...)
@@ -214,10 +209,6 @@ const closeWithin = 3 * time.Second
 func (n *node) close() error {
 	answering, cancel := context.WithTimeout(context.Background(), closeWithin)
 	defer cancel()
-	n.mute.Range(func(conn, _ any) bool {
-		_ = conn.(net.Conn).Close() // nobody waits for an answer there
-		return true
-	})
 	err := n.http.Shutdown(answering) // answers under way are finished; sockets are gone already
 	if err != nil {
 		err = n.http.Close()
