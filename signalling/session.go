@@ -126,7 +126,9 @@ func (s *session) pinged(_ context.Context, payload []byte) (library bool) {
 // readNoMore ends the session, whose reader ends with it. It returns when the session is finished, whoever ended it: the
 // server counts it as open for as long.
 func (s *session) readNoMore(c cause) {
-	s.end(c)
+	if s.over(c) {
+		s.takeApart() // here: when thousands are gone at once, none of them needs a second goroutine
+	}
 	s.finished.Wait()
 	s.srv.remove(s)
 	s.srv.sessions.Done()
@@ -336,15 +338,22 @@ func (s *session) log() *slog.Logger {
 // end ends the session for this cause unless it is ending already. It does not
 // block; takeApart does the work.
 func (s *session) end(c cause) {
+	if s.over(c) {
+		go s.takeApart()
+	}
+}
+
+// over notes why the session ends. If it was ending already, it is false; otherwise the caller has it taken apart.
+func (s *session) over(c cause) bool {
 	if s.ended.Swap(true) {
-		return
+		return false
 	}
 	s.cause = c
 	s.srv.metrics.closed.WithLabelValues(c.label()).Inc()
 	if c.unread {
 		s.out.close(true)
 	}
-	go s.takeApart()
+	return true
 }
 
 // takeApart takes the session apart. Presence comes first: whoever waits for the
