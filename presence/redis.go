@@ -562,7 +562,7 @@ func (p *redisPartition) begin(epoch string) {
 
 // Load implements Log.
 func (r *Redis) Load(ctx context.Context, partition int) ([]Lease, uint64, error) {
-	answer, err := r.run(ctx, loadScript, partition)
+	answer, err := r.run(ctx, loadScript, partition, leaseFields...)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -570,13 +570,17 @@ func (r *Redis) Load(ctx context.Context, partition int) ([]Lease, uint64, error
 	if err != nil {
 		return nil, 0, fmt.Errorf("presence: position %q of partition %d: %w", answer[0].Text(), partition, err)
 	}
-	var leases []Lease
-	for _, fields := range answer[1].List() {
-		lease, err := leaseOf(fields.Fields())
-		if err != nil {
+	all := answer[1].List()
+	leases := make([]Lease, len(all))
+	fields := make(map[string]string, len(leaseFields))
+	for i, values := range all {
+		clear(fields)
+		for k, value := range values.Texts() {
+			fields[leaseFields[k].(string)] = value
+		}
+		if leases[i], err = leaseOf(fields); err != nil {
 			return nil, 0, err
 		}
-		leases = append(leases, lease)
 	}
 	return leases, seq, nil
 }

@@ -38,6 +38,22 @@ func (d *decoder) note(name string, err error) {
 	}
 }
 
+// text reads a string that the scripts keep as JSON. Most have nothing in them that would have to be decoded.
+func (d *decoder) text(name string) (s string) {
+	raw := d.fields[name]
+	if inner := strings.Trim(raw, `"`); len(inner)+2 == len(raw) && !strings.Contains(inner, `\`) {
+		return inner
+	}
+	d.json(name, &s)
+	return s
+}
+
+// leaseFields are those that leaseOf reads.
+var leaseFields = []any{
+	"room", "state", "user", "connection", "node", "life", "fence", "handed", "seen", "broadcast", "title", "category", "language",
+	"tags", "started", "version", "window", "ends", "reason",
+}
+
 // leaseOf reads a lease as lease.lua keeps it.
 func leaseOf(fields map[string]string) (Lease, error) {
 	d := decoder{fields: fields}
@@ -49,9 +65,7 @@ func leaseOf(fields map[string]string) (Lease, error) {
 	d.json("user", &l.User)
 	if id := fields["broadcast"]; id != "" {
 		b := &Broadcast{ID: id, StartedAt: Millis(d.int("started")), Version: d.int("version")}
-		d.json("title", &b.Title)
-		d.json("category", &b.Category)
-		d.json("language", &b.Language)
+		b.Title, b.Category, b.Language = d.text("title"), d.text("category"), d.text("language")
 		d.json("tags", &b.Tags)
 		l.Broadcast = b
 	}

@@ -148,21 +148,31 @@ func TestVeryManyLive(t *testing.T) {
 	p.wantAllOnce(streams)
 }
 
-// pageTimes asks for pages all over the list, and says how long that took.
+// pageTimes asks for pages all over the list, and says how long that took; and in turn with it, what takes no time at all,
+// as the machine has its own moments.
 func (p *process) pageTimes(sort string, n int) string {
 	p.t.Helper()
-	var took []time.Duration
+	var pages, nothing []time.Duration
+	timed := func(took *[]time.Duration, path string) (response *http.Response, body string) {
+		begun := time.Now()
+		response, body = p.get(path, "")
+		*took = append(*took, time.Since(begun))
+		return response, body
+	}
 	after := ""
 	for range n {
-		begun := time.Now()
-		response, body := p.get("/v1/live?first=100&sort="+sort+"&after="+after, "")
-		took = append(took, time.Since(begun))
+		timed(&nothing, "/healthz")
+		response, body := timed(&pages, "/v1/live?first=100&sort="+sort+"&after="+after)
 		var page web.LivePage
 		if err := json.Unmarshal([]byte(body), &page); err != nil || response.StatusCode != http.StatusOK {
 			p.t.Fatalf("a page by %s: %s, %v", sort, response.Status, err)
 		}
 		after = page.Next
 	}
+	return quantiles(pages) + "; /healthz in turn with it " + quantiles(nothing)
+}
+
+func quantiles(took []time.Duration) string {
 	slices.Sort(took)
 	at := func(q float64) time.Duration { return took[int(q*float64(len(took)-1))].Round(10 * time.Microsecond) }
 	return fmt.Sprintf("p50 %s, p99 %s, max %s", at(.5), at(.99), at(1))
