@@ -169,10 +169,15 @@ func (s *Server) begin(session *session, identity *auth.Identity) {
 		session.end(causeGone)
 	}
 	if !s.add(session) {
-		session.end(causeRestart)
-		session.finished.Wait()
-		s.forget(session)
+		go s.turnAway(session) // others wait for their handshakes
 	}
+}
+
+// turnAway ends a session that came too late, and waits for that.
+func (s *Server) turnAway(session *session) {
+	session.end(causeRestart)
+	session.finished.Wait()
+	s.forget(session)
 }
 
 func (s *Server) add(session *session) bool {
