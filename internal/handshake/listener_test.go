@@ -61,6 +61,7 @@ type served struct {
 	stop   func()
 	inside *Listener
 	passed atomic.Int64 // requests that came to the server for HTTP
+	given  atomic.Int64 // connections that did
 }
 
 func serve(t *testing.T, taken bool, patience time.Duration) *served {
@@ -77,7 +78,11 @@ func serve(t *testing.T, taken bool, patience time.Duration) *served {
 	server := &http.Server{ErrorLog: slog.NewLogLogger(quiet.Handler(), slog.LevelError), ReadHeaderTimeout: patience, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.passed.Add(1)
 		handler(w, r)
-	})}
+	}), ConnState: func(_ net.Conn, state http.ConnState) {
+		if state == http.StateNew {
+			s.given.Add(1)
+		}
+	}}
 	done := make(chan struct{})
 	go func() { defer close(done); _ = server.Serve(l) }()
 	s.stop = func() { _ = server.Close(); <-done }
@@ -97,13 +102,16 @@ func (s *served) dial() net.Conn {
 	return conn
 }
 
-// say sends parts, each by itself, and returns what is answered.
+// say sends parts, the second once the first was read, and returns what is answered.
 func (s *served) say(parts ...string) string {
 	s.t.Helper()
+	given := s.given.Load()
 	conn := s.dial()
 	for k, part := range parts {
-		if k > 0 {
-			time.Sleep(30 * time.Millisecond) // so that they are read one by one, or it tests less
+		for deadline := time.Now().Add(10 * time.Second); k > 0 && s.given.Load() == given; time.Sleep(time.Millisecond) {
+			if time.Now().After(deadline) {
+				s.t.Fatal("what has begun is no handshake, and nobody was given it")
+			}
 		}
 		if _, err := io.WriteString(conn, part); err != nil {
 			s.t.Fatal(err)
@@ -259,7 +267,7 @@ func TestListenerSurvivesPanics(t *testing.T) {
 
 // A connection that says nothing is not kept for ever, and one that ends before it has said anything is no request.
 func TestListenerLosesPatience(t *testing.T) {
-	s := serve(t, true, 200*time.Millisecond)
+	s := serve(t, true, time.Second)
 	if rest, err := io.ReadAll(s.dial()); err != nil || len(rest) > 0 {
 		t.Errorf("%q, %v", rest, err)
 	}
@@ -276,7 +284,7 @@ func TestListenerLosesPatience(t *testing.T) {
 	if _, err := io.WriteString(conn, "GET /v1/ws?then=echo HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
 		t.Fatal(err)
 	}
-	time.Sleep(400 * time.Millisecond)
+	time.Sleep(1500 * time.Millisecond)
 	if _, err := io.WriteString(conn, "here"); err != nil {
 		t.Fatal(err)
 	}
@@ -292,7 +300,7 @@ func TestListenerPassesWithoutDeadline(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const patience = 200 * time.Millisecond
+	const patience = time.Second
 	l := Listen(inner, Config{Path: "/v1/ws", Handler: http.NotFoundHandler(), Patience: patience, Logger: quiet})
 	defer l.Close()
 	client, err := net.Dial("tcp", inner.Addr().String())
