@@ -94,9 +94,9 @@ func BenchmarkHeartbeat(b *testing.B) {
 // nowhere is an outlet that takes everything.
 type nowhere struct{}
 
-func (nowhere) attempt(*try, []byte) ([]byte, error) { return nil, nil }
-func (nowhere) finish([]byte) error                  { return nil }
-func (nowhere) failed(error)                         {}
+func (nowhere) attempt([]byte) ([]byte, error) { return nil, nil }
+func (nowhere) finish([]byte) error            { return nil }
+func (nowhere) failed(error)                   {}
 
 // A tick of the wheel over so many connections that are just there: one in twenty is pinged. Writing that is not in it.
 func BenchmarkTick(b *testing.B) {

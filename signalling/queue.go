@@ -18,15 +18,15 @@ const maxMerged = 64 << 10
 // waiting. Only for a peer that does not read there is a goroutine, which lives
 // until the queue is empty.
 type queue struct {
-	writers *writers
-	out     outlet
+	writers *writers // fixed
+	out     outlet   // fixed
 
 	mu      sync.Mutex
 	waiting [][]byte
 	only    [1][]byte // what waiting mostly needs
 	bytes   int
-	ping    bool   // one is to be written
 	pong    []byte // the payload of one that is to be written; nil: none is
+	ping    bool   // one is to be written
 	writing bool   // somebody writes, and will look again
 	closed  bool
 	busy    sync.WaitGroup // that somebody; added to under mu while not closed
@@ -35,7 +35,7 @@ type queue struct {
 // outlet is where a queue's frames go. One of its methods is called at a time.
 type outlet interface {
 	// attempt writes what can be written without waiting, and returns the rest.
-	attempt(t *try, frame []byte) (rest []byte, err error)
+	attempt(frame []byte) (rest []byte, err error)
 	// finish writes the rest; it waits.
 	finish(rest []byte) error
 	// failed is called when a write has failed: nothing more is written.
@@ -98,7 +98,7 @@ func (q *queue) flush(w *writer) {
 		if len(w.frame) == 0 {
 			return
 		}
-		rest, err := q.out.attempt(w.try, w.frame)
+		rest, err := q.out.attempt(w.frame)
 		switch {
 		case err != nil:
 			q.fail(err)

@@ -22,7 +22,7 @@ type reader struct {
 	why    error
 }
 
-func (r *reader) attempt(_ *try, frame []byte) ([]byte, error) {
+func (r *reader) attempt(frame []byte) ([]byte, error) {
 	select {
 	case <-r.let:
 		return nil, r.finish(frame)
@@ -255,9 +255,9 @@ func BenchmarkQueue(b *testing.B) {
 // sink takes everything.
 type sink struct{}
 
-func (sink) attempt(*try, []byte) ([]byte, error) { return nil, nil }
-func (sink) finish([]byte) error                  { return nil }
-func (sink) failed(error)                         {}
+func (sink) attempt([]byte) ([]byte, error) { return nil, nil }
+func (sink) finish([]byte) error            { return nil }
+func (sink) failed(error)                   {}
 
 // A ping that comes before the last one was answered takes its place, and an answer comes before what waits.
 func TestQueueAnswersTheLastPing(t *testing.T) {

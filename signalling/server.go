@@ -63,7 +63,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	session := newSession(s, s.cfg.Node+"-"+randomID(), r.RemoteAddr)
 	session.visitors = visitors
-	conn, err := websocket.Accept(&upgrade{ResponseWriter: w, socket: session.sock}, r, &websocket.AcceptOptions{
+	conn, err := websocket.Accept(&upgrade{ResponseWriter: w, socket: &session.sock}, r, &websocket.AcceptOptions{
 		Subprotocols:       []string{Subprotocol},
 		InsecureSkipVerify: true, // admit has looked at the origin
 		OnPingReceived:     session.pinged,

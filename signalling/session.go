@@ -21,10 +21,13 @@ import (
 
 // session is one connection.
 type session struct {
+	// These stand first and next to each other, for the sake of every delivery: see socket.
+	out  queue
+	sock socket
+
 	// Fixed after construction.
 	srv  *Server
 	conn *websocket.Conn
-	sock *socket
 	id   string
 	from string // the peer's address
 
@@ -32,7 +35,6 @@ type session struct {
 
 	// Used by any goroutine.
 	identity atomic.Pointer[auth.Identity] // nil until authenticated
-	out      queue
 	in       inbox
 	life     life
 	ended    atomic.Bool
@@ -58,7 +60,7 @@ var (
 
 // newSession returns a session that has no connection yet.
 func newSession(srv *Server, id, from string) *session {
-	s := &session{srv: srv, sock: &socket{}, id: id, from: from, messages: rate.NewLimiter(messagesPerSecond, messagesBurst)}
+	s := &session{srv: srv, id: id, from: from, messages: rate.NewLimiter(messagesPerSecond, messagesBurst)}
 	s.in.init(s.handleFrame)
 	s.out.writers, s.out.out = srv.writers, s
 	s.life.begin(srv.wheel.now(), srv.cfg.Ping)
@@ -313,7 +315,7 @@ func (s *session) Reconnect(after time.Duration, why presence.Reason) {
 func (s *session) Cut(c rooms.Cut) { s.end(causeOf(c)) }
 
 // attempt implements outlet.
-func (s *session) attempt(t *try, frame []byte) ([]byte, error) { return s.sock.attempt(t, frame) }
+func (s *session) attempt(frame []byte) ([]byte, error) { return s.sock.attempt(frame) }
 
 // finish implements outlet. The wheel looks at how long it takes.
 func (s *session) finish(rest []byte) error {

@@ -30,6 +30,15 @@ const (
 //
 // Between two messages the socket is waited for past the library as well, see await.
 type socket struct {
+	// What is used for every write stands together, next to the queue: of ten thousand sockets none is in the processor's
+	// memory when its turn comes, and each line of it that is needed is waited for.
+	half    bool // owned by the queue: the beginning of a frame is written, and mu is held for the rest
+	direct  bool // there is a raw
+	closing bool // guarded by mu: a close frame was written
+	mu      sync.Mutex
+	writer  nowait.Writer // open if direct
+	answer  []byte        // guarded by mu: to the handshake, until it is written: before all else
+
 	net.Conn
 	raw syscall.RawConn // nil where there is none: then nothing can be read or written without waiting
 
@@ -43,12 +52,23 @@ type socket struct {
 
 	awaiting sync.Mutex  // held by who awaits, or looks at the library's buffer from outside
 	through  atomic.Bool // all reading is the library's from now on
+}
 
-	half bool // owned by the queue: the beginning of a frame is written, and mu is held for the rest
+// use has the socket read from and write to a connection, of which early was read before.
+func (s *socket) use(conn net.Conn, early []byte) (err error) {
+	s.Conn, s.early, s.library = conn, early, bufio.NewReaderSize(s, libraryReader)
+	s.take = s.takeOnce
+	if s.raw, err = nowait.Of(conn); s.raw == nil || err != nil {
+		return err
+	}
+	s.direct = true
+	return s.writer.Open(s.raw)
+}
 
-	mu      sync.Mutex
-	answer  []byte // to the handshake, until it is written: before all else
-	closing bool   // a close frame was written
+// Close implements net.Conn.
+func (s *socket) Close() error {
+	s.writer.Close()
+	return s.Conn.Close()
 }
 
 // await waits, between two messages, for what the peer sends next. A pong ends here, and frame is false; anything else is
@@ -167,8 +187,8 @@ func (s *socket) flushAnswer() error {
 
 // attempt writes as much of a frame as goes without waiting, and returns what is left: finish writes that. Only the
 // queue calls it, and not again before finish.
-func (s *socket) attempt(t *try, frame []byte) (rest []byte, err error) {
-	if s.raw == nil || !s.mu.TryLock() {
+func (s *socket) attempt(frame []byte) (rest []byte, err error) {
+	if !s.direct || !s.mu.TryLock() {
 		return frame, nil
 	}
 	if s.closing {
@@ -176,7 +196,7 @@ func (s *socket) attempt(t *try, frame []byte) (rest []byte, err error) {
 		return nil, net.ErrClosed
 	}
 	frame = s.answeredLocked(frame)
-	n, err := t.write(s.raw, frame)
+	n, err := s.writer.Write(frame)
 	if s.half = err == nil && n > 0 && n < len(frame); !s.half {
 		s.mu.Unlock()
 	}
@@ -195,34 +215,4 @@ func (s *socket) finish(rest []byte) error {
 	}
 	_, err := s.Conn.Write(s.answeredLocked(rest))
 	return err
-}
-
-// try is a write that does not wait. It is kept between writes, so that none of them allocates.
-type try struct {
-	frame []byte
-	n     int
-	err   error
-	call  func(fd uintptr) bool
-}
-
-func newTry() *try {
-	t := &try{}
-	t.call = t.once
-	return t
-}
-
-// write returns how many bytes the kernel took, which are none where it has no room.
-func (t *try) write(raw syscall.RawConn, frame []byte) (int, error) {
-	t.frame, t.n, t.err = frame, 0, nil
-	err := raw.Write(t.call)
-	t.frame = nil
-	if err == nil {
-		err = t.err
-	}
-	return t.n, err
-}
-
-func (t *try) once(fd uintptr) bool {
-	t.n, t.err = nowait.Write(fd, t.frame)
-	return true // it is over either way: whoever can wait, waits
 }

@@ -1,7 +1,6 @@
 package signalling
 
 import (
-	"bufio"
 	"bytes"
 	"crypto/rand"
 	"errors"
@@ -28,9 +27,8 @@ func pair(t *testing.T) (*socket, *net.TCPConn) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &socket{Conn: own}
-	s.take, s.library = s.takeOnce, bufio.NewReaderSize(s, libraryReader)
-	if s.raw, err = own.(*net.TCPConn).SyscallConn(); err != nil {
+	s := &socket{}
+	if err := s.use(own, nil); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = own.Close(); _ = peer.Close() })
@@ -42,7 +40,7 @@ func TestSocketSplitsAFrameOnly(t *testing.T) {
 	s, peer := pair(t)
 	frame := make([]byte, 16<<20) // more than the kernel buffers
 	_, _ = rand.Read(frame)
-	rest, err := s.attempt(newTry(), frame)
+	rest, err := s.attempt(frame)
 	if err != nil || len(rest) == 0 || len(rest) == len(frame) {
 		t.Fatalf("of %d bytes, %d are left, %v", len(frame), len(rest), err)
 	}
@@ -71,12 +69,12 @@ func TestSocketSplitsAFrameOnly(t *testing.T) {
 func TestSocketDoesNotWaitForAWriter(t *testing.T) {
 	s, _ := pair(t)
 	s.mu.Lock()
-	rest, err := s.attempt(newTry(), []byte("frame"))
+	rest, err := s.attempt([]byte("frame"))
 	if string(rest) != "frame" || err != nil {
 		t.Errorf("%q is left, %v", rest, err)
 	}
 	s.mu.Unlock()
-	if rest, err = s.attempt(newTry(), []byte("frame")); len(rest) > 0 || err != nil {
+	if rest, err = s.attempt([]byte("frame")); len(rest) > 0 || err != nil {
 		t.Errorf("%q is left, %v", rest, err)
 	}
 }
@@ -87,7 +85,7 @@ func TestSocketSendsNothingAfterAClose(t *testing.T) {
 	if _, err := s.Write([]byte{0x88, 0}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.attempt(newTry(), []byte("frame")); !errors.Is(err, net.ErrClosed) {
+	if _, err := s.attempt([]byte("frame")); !errors.Is(err, net.ErrClosed) {
 		t.Errorf("attempt: %v", err)
 	}
 	if err := s.finish([]byte("frame")); !errors.Is(err, net.ErrClosed) {
@@ -99,12 +97,26 @@ func TestSocketSendsNothingAfterAClose(t *testing.T) {
 	}
 }
 
+// The library closes the socket as well, at any time; the number of its descriptor is another connection's from then on.
+func TestSocketWritesNothingOnceItIsClosed(t *testing.T) {
+	s, peer := pair(t)
+	_ = s.Close()
+	next, _ := pair(t)
+	if rest, err := s.attempt([]byte("frame")); string(rest) != "frame" || !errors.Is(err, net.ErrClosed) {
+		t.Errorf("%q is left, %v", rest, err)
+	}
+	_ = next.Close()
+	if got, err := io.ReadAll(peer); len(got) > 0 || err != nil {
+		t.Errorf("the peer has read %q, %v", got, err)
+	}
+}
+
 func TestSocketOfAPeerThatIsGone(t *testing.T) {
 	s, peer := pair(t)
 	_ = peer.SetLinger(0)
 	_ = peer.Close()
 	for deadline := time.Now().Add(10 * time.Second); ; {
-		if _, err := s.attempt(newTry(), []byte("frame")); err != nil {
+		if _, err := s.attempt([]byte("frame")); err != nil {
 			return
 		}
 		if time.Now().After(deadline) {
@@ -113,11 +125,11 @@ func TestSocketOfAPeerThatIsGone(t *testing.T) {
 	}
 }
 
-func TestTryDoesNotAllocate(t *testing.T) {
+func TestAttemptDoesNotAllocate(t *testing.T) {
 	s, peer := pair(t)
 	go func() { _, _ = io.Copy(io.Discard, peer) }()
-	attempt, frame := newTry(), make([]byte, 200)
-	if n := testing.AllocsPerRun(100, func() { _, _ = s.attempt(attempt, frame) }); n > 0 {
+	frame := make([]byte, 200)
+	if n := testing.AllocsPerRun(100, func() { _, _ = s.attempt(frame) }); n > 0 {
 		t.Errorf("%v allocations", n)
 	}
 }

@@ -5,8 +5,6 @@ import (
 	"bytes"
 	"net"
 	"net/http"
-
-	"github.com/tallylight/tallylight/internal/nowait"
 )
 
 // upgrade gives the library a small socket in place of net/http's connection, and keeps its answer to the handshake for
@@ -42,17 +40,16 @@ func (u *upgrade) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 		early = append(early, rest...)
 	}
 	s := u.socket
-	s.Conn, s.early = conn, early
+	if err := s.use(conn, early); err != nil {
+		return nil, nil, err
+	}
 	if u.accepted {
 		s.answer = switching(u.Header())
 	}
 	if tcp, ok := conn.(*net.TCPConn); ok {
 		_ = tcp.SetWriteBuffer(kernelBuffer)
 	}
-	s.raw, err = nowait.Of(conn)
-	s.take = s.takeOnce
-	s.library = bufio.NewReaderSize(s, libraryReader)
-	return s, bufio.NewReadWriter(s.library, bufio.NewWriterSize(s, libraryWriter)), err
+	return s, bufio.NewReadWriter(s.library, bufio.NewWriterSize(s, libraryWriter)), nil
 }
 
 // begun is a connection that was read from before net/http had it. Unwrap returns the connection itself, and what is still

