@@ -127,6 +127,17 @@ func (d *Directory) Room(room string) Entry {
 	return Entry{Room: room, View: Offline, Viewers: d.viewers[room]}
 }
 
+// Holder returns who holds a room's lease, as far as the log tells: nobody
+// while the streamer is waited for.
+func (d *Directory) Holder(room string) Holder {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if e := d.entryLocked(room); e != nil {
+		return e.lease.Holder
+	}
+	return Holder{}
+}
+
 // Streamer returns the rooms that the user holds, in no order.
 func (d *Directory) Streamer(user string) []Entry {
 	d.mu.Lock()

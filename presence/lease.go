@@ -20,7 +20,7 @@ func (l *Lease) holds(f Fence) bool {
 // for this reason. Its last holder may still end for good what is reconnecting:
 // nobody has taken it since.
 func (l *Lease) mayRelease(f Fence, why Reason) bool {
-	return l.holds(f) || l.State == StateReconnecting && l.Fence == f && !why.opensWindow()
+	return l.holds(f) || l.State == StateReconnecting && l.Fence == f && !why.OpensWindow()
 }
 
 // claim gives the lease to the claimant. fence is used if the holder changes.
@@ -46,6 +46,7 @@ func (l *Lease) claim(c Claim, fence Fence, now time.Time) (Claimed, []Transitio
 	default:
 		l.hold(c, fence)
 		l.Room, l.State = c.Room, StateOnline
+		claimed.Began = true
 		made = append(made, l.transition(StreamerOnline, now))
 	}
 	l.LastSeen = MillisOf(now)
@@ -150,10 +151,10 @@ func (l *Lease) end(why Reason, now time.Time) []Transition {
 
 // release takes the lease from its holder.
 func (l *Lease) release(why Reason, now time.Time) []Transition {
-	if l.Handed && why.opensWindow() {
+	if l.Handed && why.OpensWindow() {
 		return nil // whoever comes next takes it over, until the handover ends
 	}
-	if l.State == StateLive && why.opensWindow() && l.window(why) > 0 {
+	if l.State == StateLive && why.OpensWindow() && l.window(why) > 0 {
 		l.LastSeen = MillisOf(now)
 		return []Transition{l.reconnect(why, now)}
 	}

@@ -64,9 +64,9 @@ const (
 	ReasonIsolated Reason = "isolated"
 )
 
-// opensWindow reports whether a holder who went for this reason may still come
+// OpensWindow reports whether a holder who went for this reason may still come
 // back to the same broadcast. All other reasons are final.
-func (r Reason) opensWindow() bool {
+func (r Reason) OpensWindow() bool {
 	return r == ReasonConnectionLost || r == ReasonSilence || r == ReasonNodeLost || r == ReasonDrain
 }
 

@@ -286,7 +286,7 @@ func (r *Redis) Claim(ctx context.Context, c Claim) (claimed Claimed, err error)
 		c.Life = r.cfg.Nodes.Life()
 	}
 	note := func(answer []redisconn.Reply) (err error) {
-		claimed = Claimed{Replaced: answer[0].Text(), ReplacedNode: answer[1].Text()}
+		claimed = Claimed{Replaced: answer[0].Text(), ReplacedNode: answer[1].Text(), Began: answer[3].Int() == 1}
 		if claimed.Lease, err = leaseOf(answer[2].Fields()); err == nil && c.Node == r.cfg.Node {
 			r.held.note(claimed.Lease)
 		}
@@ -364,7 +364,7 @@ func (r *Redis) Release(ctx context.Context, h Hold, why Reason) error {
 	was := r.held.drop(h)
 	_, err := r.run(ctx, releaseScript, PartitionOf(h.Room), releaseArgs(h, why)...)
 	switch {
-	case err == nil && !why.opensWindow():
+	case err == nil && !why.OpensWindow():
 		r.held.gaveUp(h, was.Broadcast)
 	case err == nil || errors.Is(err, ErrFenced):
 		r.held.gaveUp(h, nil)
@@ -374,7 +374,7 @@ func (r *Redis) Release(ctx context.Context, h Hold, why Reason) error {
 
 func releaseArgs(h Hold, why Reason) []any {
 	window, least := why.windows()
-	if !why.opensWindow() {
+	if !why.OpensWindow() {
 		window = 0
 	}
 	return []any{h.Room, fence(h), string(why.told()), window.Milliseconds(), least.Milliseconds()}

@@ -21,6 +21,8 @@ type Claimed struct {
 	// now, if one did: it must be closed with 4409. Its fence is void already.
 	Replaced     string
 	ReplacedNode string
+	// Began: nobody held the lease before, nor was waited for.
+	Began bool
 }
 
 // Hold names a lease together with the fence under which it is held.

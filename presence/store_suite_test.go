@@ -21,6 +21,7 @@ func testStore(t *testing.T, run func(t *testing.T, test func(t *testing.T, s St
 		{"claiming an empty room brings its streamer online", testClaim},
 		{"another user gets a conflict until the room is offline", testConflict},
 		{"claiming again over the same connection changes nothing", testClaimAgain},
+		{"a claim says whether it begins something", testClaimBegan},
 		{"a newer connection takes over without a transition", testTakeover},
 		{"the late cleanup of a replaced connection does nothing", testLateCleanup},
 		{"a claim that is undone gives the lease back to whom it was taken from", testUnclaim},
@@ -230,6 +231,25 @@ func testClaim(t *testing.T, s Store) {
 	if tr := told(t, s)[0]; tr.User != alice || tr.Seq != 1 || tr.After.State != StateOnline || *tr.After.User != alice {
 		t.Errorf("told %+v", tr)
 	}
+}
+
+// A claim that begins is told from one that goes on.
+func testClaimBegan(t *testing.T, s Store) {
+	want := func(what, connection string, began bool) *streamer {
+		t.Helper()
+		a := join(t, s, alice, connection)
+		if a.was.Began != began {
+			t.Errorf("%s: began is %t", what, a.was.Began)
+		}
+		return a
+	}
+	want("the first", "c1", true)
+	want("again", "c1", false)
+	a := want("a takeover", "c2", false)
+	a.start(time.Minute)
+	a.release(ReasonConnectionLost)
+	want("inside the window", "c3", false).release(ReasonLeft)
+	want("after leaving", "c4", true)
 }
 
 func testConflict(t *testing.T, s Store) {

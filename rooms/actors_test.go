@@ -77,7 +77,8 @@ type client struct {
 	got    []any // Joined, EventMessage or ViewersMessage, in the order of their coming
 	when   []time.Time
 	cuts   []Cut
-	unread int // index into got
+	unread int  // index into got
+	dead   bool // its socket is
 }
 
 var _ Session = (*client)(nil)
@@ -86,7 +87,13 @@ func (c *client) Connection() string  { return c.id }
 func (c *client) User() presence.User { return c.user }
 func (c *client) Joined(j Joined)     { c.note(j) }
 
-func (c *client) Send(message []byte) {
+func (c *client) Send(message []byte) (queued bool) {
+	c.mu.Lock()
+	dead := c.dead
+	c.mu.Unlock()
+	if dead {
+		return false
+	}
 	// Everybody gets the same bytes, so it is enough to decode them once.
 	m, ok := c.h.decoded.Load(&message[0])
 	if !ok {
@@ -94,6 +101,7 @@ func (c *client) Send(message []byte) {
 		c.h.decoded.Store(&message[0], m)
 	}
 	c.note(m)
+	return true
 }
 
 func (c *client) decode(message []byte) any {
@@ -102,6 +110,8 @@ func (c *client) decode(message []byte) any {
 		return decode[EventMessage](c.t, message)
 	case "viewers":
 		return decode[ViewersMessage](c.t, message)
+	case "signal":
+		return decode[SignalMessage](c.t, message)
 	default:
 		c.t.Errorf("%s was sent %q", c.id, message)
 		return nil
@@ -236,6 +246,8 @@ func (c *client) told() []string {
 			told = append(told, fmt.Sprintf("%s@%d", m.Event, m.Offset))
 		case ViewersMessage:
 			told = append(told, fmt.Sprintf("viewers=%d", m.Connections))
+		case SignalMessage:
+			told = append(told, fmt.Sprintf("%s %s of %s", m.Kind, m.Session, m.From))
 		}
 	}
 	return told

@@ -188,6 +188,9 @@ func (r *room) turnedLocked(was presence.View) {
 	if len(r.members) > 0 && broadcastID(was) != broadcastID(r.view) {
 		r.watchLocked(r.watchersLocked()...)
 	}
+	if was.User != nil && r.view.State == presence.StateOffline {
+		r.byeLocked(*was.User)
+	}
 }
 
 // watchersLocked returns the users who view the room.

@@ -13,6 +13,8 @@ const (
 	CodeConflict     Code = "conflict"
 	CodeTooLarge     Code = "too_large"
 	CodeRateLimited  Code = "rate_limited"
+	CodePeerGone     Code = "peer_gone"
+	CodePeerLimit    Code = "peer_limit"
 	CodeUnavailable  Code = "unavailable"
 	CodeInternal     Code = "internal"
 )

@@ -25,6 +25,11 @@ type Config struct {
 	// Drain begins to send everybody away when a command says so; nil: nothing
 	// does. It must not block.
 	Drain func()
+	// Living returns the nodes that live; nil: this one is alone.
+	Living func() []string
+	// MaxPeers is how many signalling sessions a streamer may have open at a
+	// time; 0 means DefaultMaxPeers.
+	MaxPeers int
 }
 
 // Hub is a node's part in all rooms: it knows the sessions of this node and
@@ -50,12 +55,18 @@ type Hub struct {
 	settleMu  sync.Mutex // before mu, if both are held
 	unsettled map[place]unsettled
 	claims    map[string][]string // by connection: rooms it may have claimed
+
+	peerMu sync.Mutex
+	peered map[*peerings]struct{} // those that have sessions
 }
 
 var _ Sink = (*Hub)(nil)
 
 // NewHub returns the node's hub and attaches it to its relay.
 func NewHub(cfg Config) *Hub {
+	if cfg.MaxPeers == 0 {
+		cfg.MaxPeers = DefaultMaxPeers
+	}
 	h := &Hub{
 		cfg:       cfg,
 		rooms:     make(map[string]*room),
@@ -67,6 +78,7 @@ func NewHub(cfg Config) *Hub {
 		beaten:    make(map[presence.Hold]string),
 		unsettled: make(map[place]unsettled),
 		claims:    make(map[string][]string),
+		peered:    make(map[*peerings]struct{}),
 	}
 	cfg.Relay.Attach(h)
 	return h
@@ -78,6 +90,7 @@ func (h *Hub) Run(ctx context.Context) {
 	var running sync.WaitGroup
 	running.Go(func() { presence.EachNews(ctx, h.cfg.Store, h.applyAll) })
 	running.Go(func() { h.everySecond(ctx) })
+	running.Go(func() { h.tickPeerings(ctx) })
 	running.Wait()
 }
 
@@ -208,6 +221,7 @@ func (h *Hub) newMember(ctx context.Context, s Session, j Join, r *room) (*membe
 		return nil, err
 	}
 	m.fence = claimed.Lease.Fence
+	m.peerings = &peerings{hub: h, room: j.Room, streamer: s, began: claimed.Began}
 	// The snapshot that follows should already show the streamer as they are
 	// now. If this fails, the log's follower tells the room a little later.
 	if h.apply(ctx, presence.PartitionOf(j.Room)) == nil {
@@ -236,7 +250,7 @@ func (h *Hub) cutReplaced(ctx context.Context, c presence.Claimed) {
 // get presence.ErrFenced for as long as the broadcast goes on over a newer
 // connection.
 func (h *Hub) Leave(ctx context.Context, s Session, name string, why presence.Reason) error {
-	u, err := h.takeOut(s, name, why)
+	u, err := h.takeOut(ctx, s, name, why)
 	if err != nil || u.fence == 0 {
 		return err
 	}
@@ -252,12 +266,13 @@ func (h *Hub) Leave(ctx context.Context, s Session, name string, why presence.Re
 
 // takeOut removes a member, and returns the lease that is to be given up, if
 // any.
-func (h *Hub) takeOut(s Session, name string, why presence.Reason) (unsettled, error) {
+func (h *Hub) takeOut(ctx context.Context, s Session, name string, why presence.Reason) (unsettled, error) {
 	p := place{s.Connection(), name}
 	r := h.find(name)
 	var m *member
+	var sessions map[string]string
 	if r != nil {
-		m = r.remove(s.Connection())
+		m, sessions = r.remove(s.Connection())
 	}
 	if m == nil {
 		if u, pending := h.unsettledOf(p); pending {
@@ -267,6 +282,7 @@ func (h *Hub) takeOut(s Session, name string, why presence.Reason) (unsettled, e
 	}
 	h.recount(name)
 	h.release(r)
+	h.partFrom(ctx, m, name, sessions, !why.OpensWindow())
 	return unsettled{place: p, user: s.User().ID, fence: m.fence, why: why}, nil
 }
 

@@ -34,6 +34,7 @@ type Memory struct {
 
 	applying  [presence.Partitions]partitionCursor
 	audiences memoryAudiences
+	peerings  memoryPeerings
 }
 
 var _ Relay = (*Memory)(nil)
@@ -66,6 +67,7 @@ func NewMemory(log presence.Log) *Memory {
 	return &Memory{
 		log: log, rooms: make(map[string]*memoryRoom),
 		audiences: memoryAudiences{byBroadcast: make(map[string]*memoryAudience)},
+		peerings:  memoryPeerings{byRoom: make(map[string]*keptPeerings)},
 	}
 }
 
@@ -163,6 +165,7 @@ func (m *Memory) Run(ctx context.Context) {
 		case <-tick.C:
 			m.forgetIdle(time.Now())
 			m.audiences.forget(time.Now())
+			m.peerings.forget(time.Now())
 		}
 	}
 }

@@ -28,7 +28,9 @@ import (
 //	tallylight:{17}:audience:<broadcast>  hash: <node> → what was watched there; viewers.lua describes it
 //	tallylight:{17}:distinct:<broadcast>  who watched, as a HyperLogLog; both end a week after the last report at the
 //	                                      latest, an hour after the record was written
-//	tallylight:{inbox-<node>}:inbox channel of one node; members: who is in a room elsewhere
+//	tallylight:{17}:peers:<room>    hash: signalling session → between whom it is; ends a day after the last change
+//	tallylight:{inbox-<node>}:inbox channel of one node; members: who is in a room elsewhere; signals: what members of
+//	                                this node are told by one elsewhere; signalled: what became of those sent from here
 //	tallylight:{control}:control    channel of all nodes; members: questions about who is in a room
 
 var (
@@ -82,6 +84,7 @@ type Redis struct {
 	parts    [presence.Partitions]relayPartition // fixed
 	counts   *counts
 	roster   *roster
+	courier  *courier
 	sink     Sink
 
 	life   context.Context // of the goroutines that read for taps
@@ -114,6 +117,7 @@ func NewRedis(cfg RedisConfig) *Redis {
 	}
 	r.counts = newCounts(r)
 	r.roster = newRoster(r)
+	r.courier = newCourier(r)
 	return r
 }
 
@@ -124,6 +128,7 @@ func (r *Redis) Attach(s Sink) {
 	r.listener.Listen(r.inbox(r.cfg.Node), obey)
 	r.listener.Listen(r.control(), obey)
 	r.roster.listen(r.listener)
+	r.courier.listen(r.listener)
 }
 
 // Run hears of other nodes until the context ends. It then takes back what this node told of its viewers, and waits for

@@ -41,6 +41,8 @@ type sink struct {
 	repeats  []string
 	members  map[string][]string // room → ids, in order
 	mute     chan struct{}       // not nil: until it is closed, nothing is said of members
+	signals  []Signal
+	answer   func(Signal, func(error)) // of a signal; nil: it is taken
 }
 
 func newSink() *sink { return &sink{others: make(map[string]int)} }
@@ -49,6 +51,18 @@ func (s *sink) Command(c Command) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.commands = append(s.commands, c)
+}
+
+func (s *sink) TakeSignal(sig Signal, answered func(error)) {
+	s.mu.Lock()
+	s.signals = append(s.signals, sig)
+	answer := s.answer
+	s.mu.Unlock()
+	if answer == nil {
+		answered(nil)
+		return
+	}
+	answer(sig, answered)
 }
 
 func (s *sink) OtherViewers(room string, viewers int) {

@@ -79,6 +79,10 @@ type Sink interface {
 	// Repeat says that what this node reported of a room is lost, or may be. All
 	// of it is to be reported again, and everybody who is there is a new user.
 	Repeat(room string)
+	// TakeSignal hands a signal to its addressee on this node, in the order of the
+	// calls. answered is called once, possibly from another goroutine, with what
+	// became of it; it must not block.
+	TakeSignal(s Signal, answered func(error))
 	// Members returns the first members of a room on this node whose ids are
 	// above after, in order, and whether there are more.
 	Members(room string, first int, after string) (members []Member, more bool)
@@ -123,4 +127,20 @@ type Relay interface {
 	// Members returns one page of a room's members on all living nodes, ordered
 	// by id. It blocks until they have answered, for a second at most.
 	Members(ctx context.Context, room string, first int, after string) Roster
+	// Signal carries a signal to another node, whose sink takes it. It blocks
+	// until the signal is on its way; what became of it is told to answered, once,
+	// possibly from another goroutine, which must not block: what the node says,
+	// ErrPeerGone if there is no such node, or presence.ErrUnavailable if it does
+	// not say anything for SignalWithin. Then the signal may arrive or not.
+	Signal(ctx context.Context, node string, s Signal, answered func(error))
+	// Peerings returns the sessions that a room's streamer has open, as kept by
+	// KeepPeerings, which adds and replaces, until they are dropped: one by one,
+	// all of a room, or a day after the last was kept.
+	Peerings(ctx context.Context, room string) ([]Peering, error)
+	KeepPeerings(ctx context.Context, room string, kept []Peering) error
+	DropPeering(ctx context.Context, room, session string) error
+	DropPeerings(ctx context.Context, room string) error
 }
+
+// SignalWithin is how long a node has to say what became of a signal.
+const SignalWithin = 2 * time.Second

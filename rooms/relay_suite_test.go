@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -45,6 +46,8 @@ func testRelay(t *testing.T, open func(t *testing.T) (Relay, presence.Store)) {
 		{"the audience of one broadcast is not that of the next", testAudiencesApart},
 		{"very many users are counted, if not exactly", testAudienceOfMany},
 		{"members are those that the sink knows", testMembersOfSink},
+		{"nobody takes a signal for a node that is not there", testSignalToNobody},
+		{"a streamer's sessions are kept until they are dropped", testPeerings},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			relay, store := open(t)
@@ -497,6 +500,8 @@ func (b *basin) Command(c Command) {
 	b.commands = append(b.commands, c)
 }
 
+func (b *basin) TakeSignal(_ Signal, answered func(error)) { answered(nil) }
+
 func (b *basin) OtherViewers(string, int) {}
 func (b *basin) Repeat(string)            {}
 
@@ -524,4 +529,48 @@ func testMembersOfSink(t *testing.T, relay Relay, _ presence.Store) {
 	if got := relay.Members(t.Context(), "studio", 1, "-9"); !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
+}
+
+func testSignalToNobody(t *testing.T, relay Relay, _ presence.Store) {
+	relay.Attach(&basin{})
+	answers := make(chan error, 2)
+	relay.Signal(t.Context(), "nobody", Signal{Room: studio, Session: "s1", Kind: SignalRequest, To: "nobody-c1"}, func(err error) { answers <- err })
+	if err := <-answers; !errors.Is(err, ErrPeerGone) {
+		t.Errorf("got %v, want %v", err, ErrPeerGone)
+	}
+}
+
+func testPeerings(t *testing.T, relay Relay, _ presence.Store) {
+	ctx := t.Context()
+	want := func(room string, want ...Peering) {
+		t.Helper()
+		got, err := relay.Peerings(ctx, room)
+		slices.SortFunc(got, func(a, b Peering) int { return strings.Compare(a.Session, b.Session) })
+		if err != nil || len(got)+len(want) > 0 && !reflect.DeepEqual(got, want) {
+			t.Errorf("%s has %+v, %v, want %+v", room, got, err, want)
+		}
+	}
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	want(studio)
+	one, two := Peering{Session: "s1", User: "bob", Member: "n1-b"}, Peering{Session: "s2", Member: "n1-c"}
+	must(relay.KeepPeerings(ctx, studio, []Peering{one, two}))
+	must(relay.KeepPeerings(ctx, "other", []Peering{two}))
+	want(studio, one, two)
+	one.Member = "n2-b"
+	must(relay.KeepPeerings(ctx, studio, []Peering{one}))
+	want(studio, one, two)
+	must(relay.DropPeering(ctx, studio, "s1"))
+	must(relay.DropPeering(ctx, studio, "s1"))
+	want(studio, two)
+	must(relay.DropPeering(ctx, studio, "s2"))
+	want(studio)
+	want("other", two)
+	must(relay.DropPeerings(ctx, "other"))
+	must(relay.DropPeerings(ctx, "other"))
+	want("other")
 }

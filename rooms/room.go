@@ -26,6 +26,7 @@ type room struct {
 	last    *presence.Broadcast // of which members were told, ended or not
 	members map[string]*member  // by connection
 	viewers viewerCount
+	peers   peers
 }
 
 var _ Receiver = (*room)(nil)
@@ -90,17 +91,20 @@ func (r *room) enrol(m *member, j Join, stale bool) (first bool) {
 	return !again
 }
 
-// remove takes a member out; nothing is delivered to it afterwards.
-func (r *room) remove(connection string) *member {
+// remove takes a member out; nothing is delivered to it afterwards. It returns
+// the sessions it had with the streamer as well.
+func (r *room) remove(connection string) (m *member, sessions map[string]string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	m := r.members[connection]
+	m = r.members[connection]
 	if m != nil {
 		delete(r.members, connection)
 		r.viewers.add(m.role, -1)
 		r.watchLocked()
 	}
-	return m
+	sessions = r.peers[connection]
+	delete(r.peers, connection)
+	return m, sessions
 }
 
 // knows reports whether a position is of what was delivered here.

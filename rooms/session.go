@@ -15,8 +15,9 @@ type Session interface {
 	Connection() string
 	// User returns whose connection it is.
 	User() presence.User
-	// Send queues an encoded message behind those sent before.
-	Send(message []byte)
+	// Send queues an encoded message behind those sent before. It returns false
+	// if the connection has ended, or does with this.
+	Send(message []byte) (queued bool)
 	// Joined queues the answer to a join, or a fresh snapshot for a member
 	// whose replica had a gap that could not be filled.
 	Joined(Joined)
@@ -60,6 +61,8 @@ type member struct {
 	session Session
 	role    auth.Role
 	fence   presence.Fence // streamers: under which the lease is held
+
+	peerings *peerings // streamers: their sessions with viewers; not immutable itself
 }
 
 // watcher returns the user if the member is a viewer.

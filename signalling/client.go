@@ -341,6 +341,14 @@ func (c *Client) Chat(ctx context.Context, room, text string) (rooms.Position, e
 	return c.Publish(ctx, room, rooms.EventChat, rooms.ChatData{Text: text})
 }
 
+// Signal sends a signal to one other member, and returns once it is in the queue of their socket, or why not: an *Error with
+// CodePeerGone, CodePeerLimit, CodeForbidden, CodeTooLarge or CodeUnavailable. What they answer comes to OnMessage, as a
+// rooms.SignalMessage. Concurrent signals may overtake each other.
+func (c *Client) Signal(ctx context.Context, s Signal) error {
+	_, err := c.Request(ctx, "signal", s)
+	return err
+}
+
 // Members returns one page of a room's members, and the next page's cursor.
 func (c *Client) Members(ctx context.Context, m Members) ([]rooms.Member, string, error) {
 	reply, err := request[OK](ctx, c, "members", m)

@@ -28,6 +28,7 @@ var handlers = map[string]handler{
 	"live.update": handle((*session).handleLiveUpdate),
 	"live.end":    handle((*session).handleLiveEnd),
 	"publish":     handle((*session).handlePublish),
+	"signal":      handle((*session).handleSignal),
 	"members":     handle((*session).handleMembers),
 	"refresh":     handle((*session).handleRefresh),
 }

@@ -16,6 +16,7 @@ type life struct {
 	messageAt atomic.Int64 // any message
 	streaming atomic.Int32 // rooms joined as streamer
 
+	iceAt     atomic.Int64 // when it needs new credentials; 0: never
 	writingAt atomic.Int64 // since when a write waits for the peer, and one more; 0: none does
 
 	// Owned by the wheel's goroutine.
@@ -63,7 +64,7 @@ func (s *session) tick(now time.Duration) (next time.Duration) {
 	if id == nil {
 		return min(next, s.tickHello(now))
 	}
-	return min(next, s.tickToken(now, id), s.tickPing(now), s.tickSilence(now), s.tickReassure(now))
+	return min(next, s.tickToken(now, id), s.tickPing(now), s.tickSilence(now), s.tickReassure(now), s.tickICE(now))
 }
 
 // tickWriting gives up on a peer that has stopped reading, also while the session is being taken apart.

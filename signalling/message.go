@@ -60,6 +60,15 @@ type (
 		Event string          `json:"event"`
 		Data  json.RawMessage `json:"data,omitempty"`
 	}
+	// Signal is for one other member of a room, so that a WebRTC connection with
+	// them comes about.
+	Signal struct {
+		Room    string           `json:"room"`
+		To      string           `json:"to"`
+		Session string           `json:"session"`
+		Kind    rooms.SignalKind `json:"kind"`
+		Data    json.RawMessage  `json:"data,omitempty"`
+	}
 	// Members asks who is in a room.
 	Members struct {
 		Room  string `json:"room"`
@@ -95,6 +104,8 @@ type (
 		Rooms             int `json:"rooms"`
 		ChatChars         int `json:"chat_chars"`
 		EventBytes        int `json:"event_bytes"`
+		SDPBytes          int `json:"sdp_bytes"`
+		SignalBytes       int `json:"signal_bytes"` // the data of one that has no sdp
 		MessagesPerSecond int `json:"messages_per_second"`
 		MessagesBurst     int `json:"messages_burst"`
 		ChatPerSecond     int `json:"chat_per_second"`
@@ -119,7 +130,13 @@ type (
 		Chat      []json.RawMessage `json:"chat,omitempty"` // event messages
 		Streamer  presence.View     `json:"streamer"`
 		Viewers   Connections       `json:"viewers"`
+		ICE       []ICEServer       `json:"ice_servers,omitempty"`
 		Stale     bool              `json:"stale,omitempty"`
+	}
+	// ICEServers replaces what joined said of them.
+	ICEServers struct {
+		Type    string      `json:"type"`
+		Servers []ICEServer `json:"ice_servers"`
 	}
 	// Connections is a number of connections.
 	Connections struct {

@@ -26,6 +26,9 @@ var samples = map[string]func() any{
 	"client.publish":     func() any { return new(Publish) },
 	"client.members":     func() any { return new(Members) },
 	"client.refresh":     func() any { return new(Refresh) },
+	"client.signal":      func() any { return new(Signal) },
+	"server.signal":      func() any { return new(rooms.SignalMessage) },
+	"server.ice_servers": func() any { return new(ICEServers) },
 	"server.welcome":     func() any { return new(Welcome) },
 	"server.heartbeat":   func() any { return new(Heartbeat) },
 	"server.joined":      func() any { return new(Joined) },
@@ -108,7 +111,7 @@ func TestProtocolDescribesEveryMessage(t *testing.T) {
 		t.Fatal(err)
 	}
 	described := make(map[string]bool)
-	for _, m := range regexp.MustCompile("(?m)^### `([a-z.]+)`$").FindAllSubmatch(page, -1) {
+	for _, m := range regexp.MustCompile("(?m)^### `([a-z._]+)`$").FindAllSubmatch(page, -1) {
 		described[string(m[1])] = true
 	}
 	for name := range handlers {
@@ -167,7 +170,7 @@ func TestProtocolListsEveryErrorCode(t *testing.T) {
 	}
 	for _, code := range []Code{
 		CodeBadRequest, CodeUnauthorized, CodeForbidden, CodeNotJoined, CodeConflict,
-		CodeTooLarge, CodeRateLimited, CodeUnavailable, CodeInternal,
+		CodeTooLarge, CodeRateLimited, CodePeerGone, CodePeerLimit, CodeUnavailable, CodeInternal,
 	} {
 		if !bytes.Contains(page, []byte("\n| `"+string(code)+"` |")) {
 			t.Errorf("PROTOCOL.md does not list %s", code)

@@ -42,17 +42,17 @@ type outlet interface {
 	failed(err error)
 }
 
-// push adds a message and reports whether there was room. It does not block.
-func (q *queue) push(message []byte) bool {
+// push adds a message, unless the queue is closed or has no room. It does not block.
+func (q *queue) push(message []byte) (queued, full bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.closed {
-		return true
+		return false, false
 	}
 	// A single message larger than the bound, such as a long recovery, passes
 	// when nothing else waits: otherwise it could never be sent.
 	if q.bytes+len(message) > MaxQueued && len(q.waiting) > 0 {
-		return false
+		return false, true
 	}
 	if q.waiting == nil {
 		q.waiting = q.only[:0]
@@ -60,7 +60,7 @@ func (q *queue) push(message []byte) bool {
 	q.waiting = append(q.waiting, message)
 	q.bytes += len(message)
 	q.writeLocked()
-	return true
+	return true, false
 }
 
 // pushPing has a ping written before what waits. It does not block.

@@ -79,7 +79,7 @@ func TestQueueKeepsOrderAndMerges(t *testing.T) {
 		for i := range 1000 {
 			m := fmt.Appendf(nil, `{"n":%d}`, i)
 			want = append(append(want, m...), '\n')
-			if !q.push(m) {
+			if _, full := q.push(m); full {
 				t.Fatalf("no room for message %d", i)
 			}
 			if i == 0 {
@@ -123,7 +123,7 @@ func TestQueueIsBounded(t *testing.T) {
 		synctest.Wait() // it is under way and waits no more
 		message := make([]byte, 1<<10)
 		taken := 0
-		for q.push(message) {
+		for _, full := q.push(message); !full; _, full = q.push(message) {
 			if taken++; taken > MaxQueued {
 				t.Fatal("the queue takes everything")
 			}
@@ -133,7 +133,7 @@ func TestQueueIsBounded(t *testing.T) {
 		}
 		close(r.let)
 		synctest.Wait()
-		if !q.push(message) {
+		if _, full := q.push(message); full {
 			t.Error("read empty, the queue has no room")
 		}
 		q.close(false)
@@ -147,10 +147,10 @@ func TestQueueTakesOneLongMessage(t *testing.T) {
 		q, r := newQueue()
 		q.push([]byte("first"))
 		synctest.Wait()
-		if !q.push(make([]byte, 2*MaxQueued)) {
+		if _, full := q.push(make([]byte, 2*MaxQueued)); full {
 			t.Error("a long message found no room although nothing waited")
 		}
-		if q.push([]byte("another")) {
+		if _, full := q.push([]byte("another")); !full {
 			t.Error("another one did")
 		}
 		close(r.let)
@@ -167,7 +167,7 @@ func TestQueueClosed(t *testing.T) {
 			synctest.Wait()
 			q.push([]byte("second"))
 			q.close(drop)
-			if !q.push([]byte("late")) {
+			if queued, full := q.push([]byte("late")); queued || full {
 				t.Error("a message for a closed queue counts as too much")
 			}
 			close(r.let)

@@ -22,6 +22,8 @@ const (
 	CodeConflict     = rooms.CodeConflict
 	CodeTooLarge     = rooms.CodeTooLarge
 	CodeRateLimited  = rooms.CodeRateLimited
+	CodePeerGone     = rooms.CodePeerGone
+	CodePeerLimit    = rooms.CodePeerLimit
 	CodeUnavailable  = rooms.CodeUnavailable
 	CodeInternal     = rooms.CodeInternal
 )
@@ -63,6 +65,12 @@ func errorOf(err error) *Error {
 		return refuse(CodeNotJoined, "join the room first")
 	case errors.Is(err, rooms.ErrRole):
 		return refuse(CodeForbidden, "this connection joined the room in another role; leave it first, or use another connection")
+	case errors.Is(err, rooms.ErrPeerGone):
+		return refuse(CodePeerGone, "the peer is not there, or the session is not open")
+	case errors.Is(err, rooms.ErrPeerLimit):
+		return refuse(CodePeerLimit, "the streamer has no seat left; ask again when somebody has gone")
+	case errors.Is(err, rooms.ErrNotPeers):
+		return refuse(CodeForbidden, "viewers signal the streamer, the streamer everybody, and both within their own sessions only")
 	case errors.Is(err, presence.ErrConflict):
 		return refuse(CodeConflict, "another user is this room's streamer; join when it is offline")
 	case errors.Is(err, presence.ErrFenced):

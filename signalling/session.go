@@ -254,6 +254,7 @@ func (s *session) authenticate(id *auth.Identity, request string) {
 		PingMS:      max(cfg.Ping, 0).Milliseconds(),
 		Limits: Limits{
 			FrameBytes: MaxFrame, Rooms: MaxRooms, ChatChars: rooms.MaxChatRunes, EventBytes: rooms.MaxDataBytes,
+			SDPBytes: MaxSDP, SignalBytes: MaxSignal,
 			MessagesPerSecond: messagesPerSecond, MessagesBurst: messagesBurst,
 			ChatPerSecond: chatPerSecond, ChatBurst: chatBurst,
 		},
@@ -272,10 +273,12 @@ func (s *session) User() presence.User {
 }
 
 // Send implements rooms.Session.
-func (s *session) Send(message []byte) {
-	if !s.out.push(message) {
+func (s *session) Send(message []byte) (queued bool) {
+	queued, full := s.out.push(message)
+	if full {
 		s.end(causeTooSlow)
 	}
+	return queued
 }
 
 func (s *session) sendMessage(message any) { s.Send(wire.JSON(message)) }
@@ -294,6 +297,7 @@ func (s *session) Joined(j rooms.Joined) {
 		Chat:      encoded(j.Chat),
 		Streamer:  j.Streamer,
 		Viewers:   Connections{j.Connections},
+		ICE:       s.iceServers(),
 		Stale:     j.Stale,
 	})
 }

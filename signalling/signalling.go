@@ -5,14 +5,14 @@
 //
 // ServeHTTP upgrades the request and returns: net/http's goroutine, with its
 // stack and its request, is not kept for the life of the socket. From then on
-// one goroutine reads (session.run). What it reads is handled in order by a
+// one goroutine waits and reads (session.await, session.read). What it reads is handled in order by a
 // goroutine that exists only while there is something to handle (inbox), so
 // that pongs are seen even while a handler waits for a store. What is sent
 // waits in a bounded queue, written by a goroutine that exists only while the
 // queue is not empty. Time comes from one wheel for all sessions.
 //
 // Whoever wants to end a session calls session.end; the first cause counts.
-// session.finish then stops the handling, leaves all rooms, writes what is
+// session.takeApart then stops the handling, leaves all rooms, writes what is
 // queued, and closes the socket, in this order: presence never waits for a
 // slow or dead peer.
 package signalling
@@ -84,6 +84,8 @@ type Config struct {
 	// AdmitFrom the same for those from one address, which of IPv6 is a /64.
 	// The zero Bound lets everybody in.
 	Admit, AdmitFrom Bound
+	// ICE names what helps peers to reach each other.
+	ICE ICE
 	// Metrics may be nil.
 	Metrics prometheus.Registerer
 }
@@ -95,6 +97,7 @@ func (c Config) withDefaults() Config {
 	if c.Ping == 0 {
 		c.Ping = DefaultPing
 	}
+	c.ICE = c.ICE.withDefaults()
 	return c
 }
 

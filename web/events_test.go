@@ -18,11 +18,12 @@ type listener struct {
 	heard []rooms.EventMessage
 }
 
-func (l *listener) Send(message []byte) {
+func (l *listener) Send(message []byte) bool {
 	var e rooms.EventMessage
 	if json.Unmarshal(message, &e) == nil && e.Type == "event" {
 		l.heard = append(l.heard, e)
 	}
+	return true
 }
 
 // listen returns a viewer of a room.

@@ -42,7 +42,7 @@ type member struct{ name string }
 
 func (m member) Connection() string                     { return "n1-" + m.name }
 func (m member) User() presence.User                    { return presence.User{ID: m.name} }
-func (member) Send([]byte)                              {}
+func (member) Send([]byte) bool                         { return true }
 func (member) Joined(rooms.Joined)                      {}
 func (member) Cut(rooms.Cut)                            {}
 func (member) Reconnect(time.Duration, presence.Reason) {}

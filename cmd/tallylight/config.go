@@ -32,6 +32,12 @@ type serveCmd struct {
 	MaxConnectionsPerIP int `name:"max-connections-per-ip" default:"5000" placeholder:"N" help:"Sockets that may be open from one address, or from one /64 of IPv6; 0 any number."`
 	MaxHandshakesPerIP  int `name:"max-handshakes-per-ip" default:"100" placeholder:"N" help:"Sockets that may come each second from one address, ten times as many at once; 0 any number."`
 
+	STUNURL    []string      `name:"stun-url" placeholder:"URL" sep:"none" help:"STUN server for peers, such as stun:stun.example.com; several are allowed."`
+	TURNURL    []string      `name:"turn-url" placeholder:"URL" sep:"none" help:"TURN server for peers, such as turn:turn.example.com:3478?transport=udp; several are allowed, and need --turn-secret."`
+	TURNSecret []secret      `name:"turn-secret" placeholder:"SECRET" sep:"none" help:"Secret shared with the TURN servers (coturn: static-auth-secret), or @FILE; twice while secrets are rotated: credentials are made with the first."`
+	TURNLife   time.Duration `name:"turn-life" default:"1h" help:"How long credentials for the TURN servers are good for; connections get new ones before."`
+	MaxPeers   int           `default:"8" placeholder:"N" help:"Signalling sessions that a streamer may have open: viewers who get the stream from the streamer directly."`
+
 	HeartbeatInterval time.Duration `default:"50s" help:"How often clients send a heartbeat; a streamer silent for two and a half of these is gone."`
 	PingInterval      time.Duration `default:"20s" help:"How often the server pings; 0 never."`
 	Drain             time.Duration `default:"20s" help:"Time over which clients are sent away on SIGTERM."`
@@ -66,12 +72,17 @@ func (c *serveCmd) check() error {
 		return usagef("--max-connections-per-ip must not be below 0, not %d; 0 is any number", c.MaxConnectionsPerIP)
 	case c.MaxHandshakesPerIP < 0:
 		return usagef("--max-handshakes-per-ip must not be below 0, not %d; 0 is any number", c.MaxHandshakesPerIP)
+	case c.MaxPeers < 1:
+		return usagef("--max-peers must be at least 1, not %d", c.MaxPeers)
 	case c.Node != "" && !validName.MatchString(c.Node):
 		return usagef("--node %q must be 1 to 64 of A-Z a-z 0-9 . _ -", c.Node)
 	case (c.Redis != "" || c.RedisPrefix != "") && !validName.MatchString(c.RedisPrefix):
 		return usagef("--redis-prefix %q must be 1 to 64 of A-Z a-z 0-9 . _ -", c.RedisPrefix)
 	}
 	if err := c.parseProxies(); err != nil {
+		return err
+	}
+	if err := c.checkICE(); err != nil {
 		return err
 	}
 	for i, origin := range c.AllowedOrigin {
@@ -112,14 +123,6 @@ func (c *serveCmd) nodeID() string {
 		return "n" + randomHex(4)
 	}
 	return c.Node + "-" + randomHex(4)
-}
-
-func (c *serveCmd) secrets() []string {
-	secrets := make([]string, len(c.JWTSecret))
-	for i, s := range c.JWTSecret {
-		secrets[i] = string(s)
-	}
-	return secrets
 }
 
 func randomHex(bytes int) string {

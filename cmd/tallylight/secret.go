@@ -41,3 +41,12 @@ func (s secret) String() string               { return hidden }
 func (s secret) GoString() string             { return hidden }
 func (s secret) LogValue() slog.Value         { return slog.StringValue(hidden) }
 func (s secret) MarshalText() ([]byte, error) { return []byte(hidden), nil }
+
+// reveal returns what secrets are.
+func reveal(secrets []secret) []string {
+	plain := make([]string, len(secrets))
+	for i, s := range secrets {
+		plain[i] = string(s)
+	}
+	return plain
+}

@@ -96,7 +96,7 @@ const requestWithin = 10 * time.Second
 
 // newNode builds a node that does not run yet. If it fails, nothing is left.
 func newNode(ctx context.Context, cfg serveCmd, logger *slog.Logger) (*node, error) {
-	verifier, err := auth.NewVerifier(auth.Config{Secrets: cfg.secrets(), Issuer: cfg.JWTIssuer, Audience: cfg.JWTAudience})
+	verifier, err := auth.NewVerifier(auth.Config{Secrets: reveal(cfg.JWTSecret), Issuer: cfg.JWTIssuer, Audience: cfg.JWTAudience})
 	if err != nil {
 		return nil, usagef("--jwt-secret: %w", err)
 	}
@@ -113,7 +113,7 @@ func newNode(ctx context.Context, cfg serveCmd, logger *slog.Logger) (*node, err
 	n.directory = presence.NewDirectory(store, logger)
 	n.hub = rooms.NewHub(rooms.Config{
 		Node: n.id, Store: store, Relay: n.backend.relay, Directory: n.directory, Logger: logger,
-		Stale: n.backend.stale, Drain: n.beginDrain,
+		Stale: n.backend.stale, Drain: n.beginDrain, Living: n.backend.nodes, MaxPeers: cfg.MaxPeers,
 	})
 	n.recorder = presence.NewRecorder(store, logger, db.records, n.hub.Figures)
 	n.backend.connect(n.directory, n.hub)
@@ -123,6 +123,7 @@ func newNode(ctx context.Context, cfg serveCmd, logger *slog.Logger) (*node, err
 	n.sockets = signalling.NewServer(signalling.Config{
 		Node: n.id, Admit: admit, AdmitFrom: admitFrom, Hub: n.hub, Verifier: verifier, Logger: logger, Metrics: metrics,
 		Heartbeat: cfg.HeartbeatInterval, Ping: pingOrNever(cfg.PingInterval), Origins: cfg.AllowedOrigin,
+		ICE: cfg.ice(),
 	})
 	n.http = &http.Server{
 		ReadHeaderTimeout: requestWithin,

@@ -1,6 +1,6 @@
 -- Claim: ARGV[4] room, [5] user id, [6] user as JSON, [7] connection, [8] node, [9] its life, [10] ms that the presence
 -- key lasts. Returns conflict; dead if the life is over; fenced if the claim was undone before it came; or ok, the
--- connection that was replaced, its node, and the lease.
+-- connection that was replaced, its node, the lease, and 1 if nobody held it or was waited for.
 local room, uid, user, connection, node, life, lasts = unpack(ARGV, 4, 10)
 
 if life == '' then life = nil end -- a node that no registry knows
@@ -17,7 +17,7 @@ local function hold()
   l.uid, l.user, l.connection, l.node, l.life, l.handed, l.hearsay = uid, user, connection, node, life, nil, nil
 end
 
-local replaced, replaced_node = '', ''
+local replaced, replaced_node, began = '', '', 0
 if is_held(l) then
   if l.connection ~= connection or l.node ~= node then
     replaced, replaced_node = l.connection, l.node
@@ -33,10 +33,10 @@ elseif l.state == 'reconnecting' then
   tell_on_air(l, 'live.resumed')
 else
   hold()
-  l.state = 'online'
+  l.state, began = 'online', 1
   tell(l, 'streamer.online')
 end
 l.seen = int(now)
 write_lease(l)
 redis.call('SET', base .. 'online:' .. room, uid, 'PX', lasts)
-return done(replaced, replaced_node, flatten(l))
+return done(replaced, replaced_node, flatten(l), began)
