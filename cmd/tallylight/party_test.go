@@ -511,6 +511,11 @@ func (x *peer) candidate(data json.RawMessage) error {
 	return x.pc.AddICECandidate(c)
 }
 
+// offerAgain has the streamer make another offer in a session.
+func (p *party) offerAgain(session string) {
+	p.doing <- func() { p.peer(session).offer(true) }
+}
+
 // bye ends the session on both sides.
 func (x *peer) bye() {
 	x.end()
@@ -595,11 +600,24 @@ func (n *paths) ListenUDP(network string, at *net.UDPAddr) (transport.UDPConn, e
 	if err != nil {
 		return nil, err
 	}
+	return n.path(conn), nil
+}
+
+// ListenPacket implements transport.Net: it is what leads to a TURN server.
+func (n *paths) ListenPacket(network, at string) (net.PacketConn, error) {
+	conn, err := n.Net.ListenPacket(network, at)
+	if err != nil {
+		return nil, err
+	}
+	return n.path(conn.(transport.UDPConn)), nil
+}
+
+func (n *paths) path(conn transport.UDPConn) *path {
 	p := &path{UDPConn: conn}
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.open = append(n.open, p)
-	return p, nil
+	return p
 }
 
 // change makes what is open lead nowhere; what is opened from now on works.

@@ -3,8 +3,8 @@ package main
 import (
 	"fmt"
 	"net"
-	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -23,6 +23,7 @@ func on(p *process) func() *process { return func() *process { return p } }
 
 // Streamer and viewers are never on the same node, and all that they need of each other finds its way.
 func TestSignallingBetweenNodes(t *testing.T) {
+	t.Parallel()
 	sessions := 20
 	if soak() {
 		sessions = 1000
@@ -31,7 +32,14 @@ func TestSignallingBetweenNodes(t *testing.T) {
 	alice := newParty(t, "alice", "alice", on(s.nodes[0]))
 	bob := newParty(t, "alice", "bob", on(s.nodes[1]))
 	took := delays{}
-	for i := range sessions {
+	var before []footprint
+	for i := range sessions + 1 {
+		if i == 1 { // with what the first one has made for all, and what is counted once a second
+			s.nodes[0].eventually("the viewer is counted", 20*time.Second, func() bool {
+				return slices.ContainsFunc(s.keys(), func(key string) bool { return strings.Contains(key, ":distinct:") })
+			})
+			before = s.footprints()
+		}
 		began := time.Now()
 		viewer := bob.ask()
 		awaitOrFail(t, viewer.connected, fmt.Sprintf("session %d: the viewer's connection", i))
@@ -46,15 +54,114 @@ func TestSignallingBetweenNodes(t *testing.T) {
 		viewer.bye()
 		awaitOrFail(t, streamer.ended, fmt.Sprintf("session %d: the end", i))
 	}
-	t.Logf("%d sessions, none failed\n%s\n%d goroutines are left here", sessions, took.table(), runtime.NumGoroutine())
+	t.Logf("%d sessions, none failed\n%s", sessions, took.table())
+	for i, after := range s.footprints() {
+		was := before[i]
+		t.Logf("node %d: goroutines %d, then %d; heap %d, then %d; keys in Redis %d, then %d", i+1,
+			was.goroutines, after.goroutines, was.heap, after.heap, len(was.keys), len(after.keys))
+		if more := slices.DeleteFunc(slices.Clone(after.keys), func(key string) bool { return slices.Contains(was.keys, key) }); len(more) > 0 {
+			t.Errorf("Redis has %q, which it had not before", more)
+		}
+		if after.goroutines > was.goroutines+5 { // those of Redis's pool come and go
+			t.Errorf("node %d had %d goroutines, and has %d", i+1, was.goroutines, after.goroutines)
+		}
+		if soak() && after.heap > was.heap+was.heap/10 {
+			t.Errorf("node %d had a heap of %d bytes, and has one of %d", i+1, was.heap, after.heap)
+		}
+	}
+}
+
+// footprint is what a node, and Redis, hold.
+type footprint struct {
+	goroutines, heap int
+	keys             []string
+}
+
+// footprints returns one for each node. In a soak test it waits for a collection of garbage, which comes every two minutes.
+func (s *service) footprints() []footprint {
+	s.t.Helper()
+	var all []footprint
+	began := time.Now()
+	for _, p := range s.nodes {
+		if soak() {
+			p.eventually("its garbage is collected", 5*time.Minute, func() bool {
+				return p.metric("go_memstats_last_gc_time_seconds") > float64(began.UnixNano())/1e9
+			})
+		}
+		all = append(all, footprint{goroutines: int(p.metric("go_goroutines")), heap: int(p.metric("go_memstats_heap_alloc_bytes"))})
+	}
+	for i := range all {
+		all[i].keys = s.keys()
+	}
+	return all
+}
+
+// keys returns all of the service's in Redis.
+func (s *service) keys() []string {
+	s.t.Helper()
+	keys, err := redisClient(s.t, testserver.Redis(s.t)).Keys(within(s.t, 20*time.Second), s.prefix+"*").Result()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return keys
+}
+
+// metric returns a value that the node tells Prometheus.
+func (p *process) metric(name string) float64 {
+	p.t.Helper()
+	_, page := p.get("/metrics", "")
+	for line := range strings.Lines(page) {
+		if value, found := strings.CutPrefix(line, name+" "); found {
+			n, err := strconv.ParseFloat(strings.TrimSpace(value), 64)
+			if err != nil {
+				p.t.Fatal(err)
+			}
+			return n
+		}
+	}
+	p.t.Fatalf("there is no %s", name)
+	return 0
+}
+
+// The streamer is told of a viewer who is gone with a node, though nobody is there to tell; and on which node the streamer is
+// by then makes no difference.
+func TestSignallingWithWhoIsGoneForGood(t *testing.T) {
+	t.Parallel()
+	s := startService(t, 3)
+	at := &atomic.Pointer[process]{}
+	at.Store(s.nodes[0])
+	alice := newParty(t, "alice", "alice", at.Load)
+	bob, carol := newParty(t, "alice", "bob", on(s.nodes[1])), newParty(t, "alice", "carol", on(s.nodes[2]))
+	gone, stays := bob.ask(), carol.ask()
+	gone.wantFlow(20 * time.Second)
+	stays.wantFlow(20 * time.Second)
+	session := alice.peer(gone.session)
+	s.nodes[1].signal(syscall.SIGKILL)
+	began := time.Now()
+	at.Store(s.nodes[2])
+	alice.cut(0)
+	alice.awaitClient(within(t, 20*time.Second))
+	alice.offerAgain(stays.session) // so that her new node has reason to look
+	select {
+	case <-session.ended:
+		t.Logf("the streamer was told after %s", time.Since(began).Round(time.Millisecond))
+	case <-time.After(time.Minute):
+		t.Fatal("the streamer was not told within a minute")
+	}
+	if took := time.Since(began); took < 30*time.Second {
+		t.Errorf("that was after %s already, when the viewer might still have come back", took)
+	}
+	stays.wantFlow(5 * time.Second)
 }
 
 // Whatever is lost under way, of the connection to the service or of the path between the two, on whichever side, media goes
 // on, or comes back by itself.
 func TestSignallingThroughDrops(t *testing.T) {
+	t.Parallel()
 	const backWithin = 5 * time.Second
 	for _, side := range []string{"the streamer's", "the viewer's"} {
 		t.Run(side, func(t *testing.T) {
+			t.Parallel()
 			s := startService(t, 3)
 			at := map[string]*atomic.Pointer[process]{"alice": {}, "bob": {}}
 			at["alice"].Store(s.nodes[0])
@@ -114,6 +221,7 @@ func relayed(p *party) { p.policy = webrtc.ICETransportPolicyRelay }
 // With credentials of the service, a real TURN server relays, also made with the secret of before while secrets are rotated;
 // a session goes on when its credentials have ended, and those that have serve for nothing new.
 func TestSignallingWithTURN(t *testing.T) {
+	t.Parallel()
 	const life = 4 * time.Second
 	server := testserver.Coturn(t, []string{"the old secret", "the new secret"}, "verbose", "max-allocate-lifetime=4")
 	flags := []string{"--turn-url", server.URL, "--turn-life", life.String(), "--turn-secret"}
@@ -137,7 +245,7 @@ func TestSignallingWithTURN(t *testing.T) {
 		time.Sleep(life) // there is nothing to wait for: that it goes on is what is to be seen
 		first.wantFlow(time.Second)
 	}
-	if n := strings.Count(server.Log(), "user <"+bob.given[0].Username+">: incoming packet REFRESH processed, success"); n < 4 {
+	if n := strings.Count(server.Log(), "user <"+bob.credentials()[0].Username+">: incoming packet REFRESH processed, success"); n < 4 {
 		t.Errorf("the server was asked for more time %d times:\n%s", n, server.Log())
 	}
 	// A path that is lost then is found again with the credentials of today.
@@ -147,29 +255,26 @@ func TestSignallingWithTURN(t *testing.T) {
 	dave := newParty(t, "alice", "dave", on(s.nodes[1]), relayed)
 	dave.ask().wantFlow(20 * time.Second) // with alice's renewed credentials as well
 	for _, p := range []*party{alice, bob} {
-		p.mu.Lock()
-		if n := len(p.given); n < 4 {
+		if n := len(p.credentials()); n < 4 {
 			t.Errorf("%s was given credentials %d times in %s", p.user, n, 3*life)
 		}
-		p.mu.Unlock()
 	}
 
-	alice.mu.Lock()
-	expired := alice.given[0]
-	alice.mu.Unlock()
-	if got := allocate(t, server, expired); got != "401" {
+	if got := allocate(t, server, alice.credentials()[0]); got != "401" {
 		t.Errorf("with credentials that have ended, the TURN server answers %s", got)
 	}
-	forged := dave.latest()
+	given := dave.credentials()
+	latest := given[len(given)-1]
+	forged := latest
 	forged.Credential = "x" + forged.Credential[1:]
 	if got := allocate(t, server, forged); got != "401" {
 		t.Errorf("with a credential that is none, the TURN server answers %s", got)
 	}
-	if got := allocate(t, server, dave.latest()); got != "" {
+	if got := allocate(t, server, latest); got != "" {
 		t.Errorf("with good ones it answers %s", got)
 	}
 	for _, p := range append(s.nodes, old) {
-		for _, c := range alice.given {
+		for _, c := range alice.credentials() {
 			if strings.Contains(p.err.String(), c.Credential) || strings.Contains(p.err.String(), c.Username) {
 				t.Errorf("a node logs credentials:\n%s", p.err.String())
 			}
@@ -177,11 +282,11 @@ func TestSignallingWithTURN(t *testing.T) {
 	}
 }
 
-// latest returns the last credentials that the party was given.
-func (p *party) latest() signalling.ICEServer {
+// credentials returns all that the party was given, the last one last.
+func (p *party) credentials() []signalling.ICEServer {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.given[len(p.given)-1]
+	return slices.Clone(p.given)
 }
 
 // selectedPairs returns both ends of the path that is in use.
