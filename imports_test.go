@@ -29,7 +29,7 @@ var arrows = map[string][]string{
 	"presence":            {"internal/redisconn", "internal/wire"},
 	"auth":                nil,
 	"migrations":          nil,
-	"deploy":              nil,                             // only tests of what is deployed: the images, nginx.conf
+	"deploy":              {"auth", "signalling"},          // only tests of what is deployed: the images, nginx.conf; they ask it as clients
 	"internal/bare":       nil,                             // the least that the bench can be run against
 	"internal/bench":      {"auth", "internal/usage"},      // it mints tokens, and knows the program by its protocol alone
 	"internal/chaos":      {"auth", "internal/testserver"}, // the fault checker: it starts the program, and knows it by its protocol alone

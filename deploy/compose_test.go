@@ -32,6 +32,7 @@ type compose struct {
 		}
 	}
 	Volumes map[string]struct{}
+	Configs map[string]struct{ Content string }
 }
 
 type service struct {
@@ -51,6 +52,7 @@ type service struct {
 	Networks map[string]struct {
 		Address netip.Addr `yaml:"ipv4_address"`
 	}
+	Configs []struct{ Source, Target string }
 }
 
 // dependencies are the conditions by service. A plain list asks for no more than the start.
@@ -196,9 +198,11 @@ func TestComposeSecrets(t *testing.T) {
 	c := readCompose(t)
 	for _, name := range c.nodes() {
 		node := c.Services[name]
-		m := variable.FindStringSubmatch(node.Environment["TALLYLIGHT_JWT_SECRET"])
-		if m == nil || m[1] != "TALLYLIGHT_JWT_SECRET" || m[2] != "?" || !strings.Contains(m[3], "openssl rand") {
-			t.Errorf("%s has the secret %q, want one from outside, or a word on how to make it", name, node.Environment["TALLYLIGHT_JWT_SECRET"])
+		for _, secret := range []string{"TALLYLIGHT_JWT_SECRET", "TALLYLIGHT_TURN_SECRET"} {
+			m := variable.FindStringSubmatch(node.Environment[secret])
+			if m == nil || m[1] != secret || m[2] != "?" || !strings.Contains(m[3], "openssl rand") {
+				t.Errorf("%s has the secret %q, want one from outside, or a word on how to make it", name, node.Environment[secret])
+			}
 		}
 		for _, arg := range node.Command {
 			if strings.Contains(arg, "secret") || strings.Contains(arg, "$") || strings.Contains(arg, "@") {

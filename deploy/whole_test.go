@@ -16,7 +16,7 @@ import (
 )
 
 // TestComposeRuns runs what docker-compose.yml would, without containers: the program as the Dockerfile builds it, as
-// two nodes with the command lines and settings of theirs, on a Redis and a PostgreSQL, behind nginx. What is replaced
+// two nodes with the command lines and settings of theirs, on a Redis and a PostgreSQL, behind nginx, with coturn beside. What is replaced
 // are addresses and secrets.
 func TestComposeRuns(t *testing.T) {
 	c := readCompose(t)
@@ -24,10 +24,15 @@ func TestComposeRuns(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	secret, shared := rand.Text()+rand.Text(), rand.Text()
+	coturn := shippedCoturn(t, c, shared)
 	replaced := map[string]string{
-		"redis":                 testserver.OwnRedis(t).URL,
-		"TALLYLIGHT_DATABASE":   testserver.Postgres(t),
-		"TALLYLIGHT_JWT_SECRET": rand.Text() + rand.Text(),
+		"redis":                  testserver.OwnRedis(t).URL,
+		"TALLYLIGHT_DATABASE":    testserver.Postgres(t),
+		"TALLYLIGHT_JWT_SECRET":  secret,
+		"TALLYLIGHT_TURN_SECRET": shared,
+		"TALLYLIGHT_TURN_URL":    coturn.URL,
+		"TALLYLIGHT_STUN_URL":    strings.NewReplacer("turn:", "stun:", "?transport=udp", "").Replace(coturn.URL),
 	}
 	var nodes []string
 	var running []*container
@@ -38,6 +43,7 @@ func TestComposeRuns(t *testing.T) {
 	}
 	for i, node := range nodes {
 		running[i].waitReady("http://" + node + "/readyz")
+		wantRelay(t, node, secret, coturn)
 	}
 
 	addr := front(t, nodes...)

@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"net"
 	"slices"
 	"strconv"
 	"strings"
@@ -11,7 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/pion/turn/v5"
 	"github.com/pion/webrtc/v4"
 
 	"github.com/tallylight/tallylight/internal/testserver"
@@ -223,7 +221,7 @@ func relayed(p *party) { p.policy = webrtc.ICETransportPolicyRelay }
 func TestSignallingWithTURN(t *testing.T) {
 	t.Parallel()
 	const life = 4 * time.Second
-	server := testserver.Coturn(t, []string{"the old secret", "the new secret"}, "verbose", "max-allocate-lifetime=4")
+	server := testserver.Coturn(t, append(testserver.SharedSecrets("the old secret", "the new secret"), "verbose", "max-allocate-lifetime=4")...)
 	flags := []string{"--turn-url", server.URL, "--turn-life", life.String(), "--turn-secret"}
 	s := startService(t, 2, append(flags, "the new secret")...)
 	old := start(t, append(append(slices.Clone(s.flags), "--turn-secret", "the old secret"), "--node", "n3")...)
@@ -260,18 +258,17 @@ func TestSignallingWithTURN(t *testing.T) {
 		}
 	}
 
-	if got := allocate(t, server, alice.credentials()[0]); got != "401" {
-		t.Errorf("with credentials that have ended, the TURN server answers %s", got)
-	}
 	given := dave.credentials()
 	latest := given[len(given)-1]
 	forged := latest
 	forged.Credential = "x" + forged.Credential[1:]
-	if got := allocate(t, server, forged); got != "401" {
-		t.Errorf("with a credential that is none, the TURN server answers %s", got)
+	for name, refused := range map[string]signalling.ICEServer{"that have ended": alice.credentials()[0], "that are forged": forged} {
+		if err := server.Allocate(refused.Username, refused.Credential); err == nil || !strings.Contains(err.Error(), "401") {
+			t.Errorf("with credentials %s, the TURN server answers %v", name, err)
+		}
 	}
-	if got := allocate(t, server, latest); got != "" {
-		t.Errorf("with good ones it answers %s", got)
+	if err := server.Allocate(latest.Username, latest.Credential); err != nil {
+		t.Errorf("with good ones it answers %v", err)
 	}
 	for _, p := range append(s.nodes, old) {
 		for _, c := range alice.credentials() {
@@ -297,33 +294,4 @@ func selectedPairs(t *testing.T, x *peer) []*webrtc.ICECandidate {
 		t.Fatalf("no pair of candidates: %v, %v", pair, err)
 	}
 	return []*webrtc.ICECandidate{pair.Local, pair.Remote}
-}
-
-// allocate asks a TURN server for a relayed address and returns the code that it refuses that with; empty: it does not.
-func allocate(t *testing.T, server *testserver.CoturnServer, with signalling.ICEServer) string {
-	t.Helper()
-	conn, err := net.ListenPacket("udp4", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	addr := strings.TrimSuffix(strings.TrimPrefix(server.URL, "turn:"), "?transport=udp")
-	client, err := turn.NewClient(&turn.ClientConfig{TURNServerAddr: addr, Username: with.Username, Password: with.Credential, Conn: conn})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer client.Close()
-	if err := client.Listen(); err != nil {
-		t.Fatal(err)
-	}
-	relayed, err := client.Allocate()
-	switch {
-	case err == nil:
-		_ = relayed.Close()
-		return ""
-	case strings.Contains(err.Error(), "401"):
-		return "401"
-	default:
-		return err.Error()
-	}
 }

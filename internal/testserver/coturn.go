@@ -13,20 +13,33 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/pion/turn/v5"
 )
 
 // CoturnServer is a coturn that belongs to one test.
 type CoturnServer struct {
 	URL string // as clients are told it: over UDP
 
+	port int
 	owned
 }
 
-// Coturn runs a TURN server on 127.0.0.1 that takes the credentials which are made with any of these secrets (its
-// use-auth-secret), and waits until it answers. The lines are added to its configuration. It is stopped when the test ends.
-func Coturn(t testing.TB, secrets []string, lines ...string) *CoturnServer {
+// SharedSecrets are the lines of a configuration with which coturn takes what nodes make with any of these secrets, and relays
+// between clients on this machine.
+func SharedSecrets(secrets ...string) []string {
+	lines := []string{"use-auth-secret", "realm=tallylight.test", "fingerprint", "no-tls", "no-dtls", "no-cli", "allow-loopback-peers"}
+	for _, secret := range secrets {
+		lines = append(lines, "static-auth-secret="+secret)
+	}
+	return lines
+}
+
+// Coturn runs a TURN server on 127.0.0.1 with a configuration that says nothing of where it listens and relays, nor of files,
+// and waits until it answers. It is stopped when the test ends.
+func Coturn(t testing.TB, conf ...string) *CoturnServer {
 	t.Helper()
-	s, err := newCoturn(secrets, lines)
+	s, err := newCoturn(conf)
 	if errors.Is(err, errNotInstalled) {
 		Skip(t, "%v", err)
 	} else if err != nil {
@@ -36,7 +49,7 @@ func Coturn(t testing.TB, secrets []string, lines ...string) *CoturnServer {
 	return s
 }
 
-func newCoturn(secrets, lines []string) (*CoturnServer, error) {
+func newCoturn(conf []string) (*CoturnServer, error) {
 	program, err := findProgram("turnserver")
 	if err != nil {
 		return nil, err
@@ -50,8 +63,8 @@ func newCoturn(secrets, lines []string) (*CoturnServer, error) {
 		if err != nil {
 			return nil, err
 		}
-		s := &CoturnServer{URL: fmt.Sprintf("turn:127.0.0.1:%d?transport=udp", port), owned: owned{name: "coturn", dir: dir}}
-		if err = s.start(program, port, secrets, lines); err == nil {
+		s := &CoturnServer{URL: fmt.Sprintf("turn:127.0.0.1:%d?transport=udp", port), port: port, owned: owned{name: "coturn", dir: dir}}
+		if err = s.start(program, conf); err == nil {
 			return s, nil
 		}
 		if try == 3 { // somebody else may have taken the port
@@ -61,20 +74,40 @@ func newCoturn(secrets, lines []string) (*CoturnServer, error) {
 	}
 }
 
-func (s *CoturnServer) start(program string, port int, secrets, lines []string) error {
-	conf := []string{
-		"listening-port=" + strconv.Itoa(port), "listening-ip=127.0.0.1", "relay-ip=127.0.0.1", "allow-loopback-peers",
-		"use-auth-secret", "realm=tallylight.test", "fingerprint", "no-tls", "no-dtls", "no-cli", "log-file=stdout", "simple-log",
+func (s *CoturnServer) start(program string, conf []string) error {
+	own := []string{
+		"listening-port=" + strconv.Itoa(s.port), "listening-ip=127.0.0.1", "relay-ip=127.0.0.1", "log-file=stdout", "simple-log",
 		"userdb=" + filepath.Join(s.dir, "turndb"), "pidfile=" + filepath.Join(s.dir, "turnserver.pid"),
 	}
-	for _, secret := range secrets {
-		conf = append(conf, "static-auth-secret="+secret)
-	}
 	path := filepath.Join(s.dir, "turnserver.conf")
-	if err := os.WriteFile(path, []byte(strings.Join(append(conf, lines...), "\n")+"\n"), 0o600); err != nil {
+	if err := os.WriteFile(path, []byte(strings.Join(append(own, conf...), "\n")+"\n"), 0o600); err != nil {
 		return err
 	}
-	return s.begin("KILL", []string{program, "-c", path}, func(ctx context.Context, _ *server) error { return bound(ctx, port) })
+	return s.begin("KILL", []string{program, "-c", path}, func(ctx context.Context, _ *server) error { return bound(ctx, s.port) })
+}
+
+// Allocate asks for a relayed address, which it gives back at once. The error has 401 in it if the credentials are refused.
+func (s *CoturnServer) Allocate(username, credential string) error {
+	conn, err := net.ListenPacket("udp4", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	client, err := turn.NewClient(&turn.ClientConfig{
+		TURNServerAddr: net.JoinHostPort("127.0.0.1", strconv.Itoa(s.port)), Username: username, Password: credential, Conn: conn,
+	})
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	if err := client.Listen(); err != nil {
+		return err
+	}
+	relayed, err := client.Allocate()
+	if err != nil {
+		return err
+	}
+	return relayed.Close()
 }
 
 // Log returns what it has printed.
