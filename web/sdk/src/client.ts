@@ -309,12 +309,16 @@ export class TallylightClient extends Emitter<ClientEvents> {
       case 'joined':
       case 'event':
       case 'viewers':
+      case 'signal':
         this.#rooms.get(message.room)?.receive(message, link);
         return;
       case 'reconnect':
         if (link !== this.#link) return;
         this.#sameNode = sameNodeTries;
         this.#openAfter(message.after_ms);
+        return;
+      case 'ice_servers':
+        if (link === this.#link) this.#rooms.forEach((room) => room.setIceServers(message.ice_servers));
         return;
       case 'expiring':
         if (link === this.#link) void this.#refresh(link);

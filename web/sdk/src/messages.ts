@@ -149,6 +149,21 @@ export interface RefreshMessage {
   token: string;
 }
 
+
+/** What a signal is about. A session begins with a `request` or an `offer`, and ends with a `bye`. */
+export type SignalKind = 'request' | 'offer' | 'answer' | 'candidate' | 'bye';
+export const isSignalKind: Guard<SignalKind> = isOneOf('request', 'offer', 'answer', 'candidate', 'bye');
+
+export interface SignalRequest {
+  type: 'signal';
+  room: string;
+  /** The id of a member, or `streamer`. */
+  to: string;
+  session: string;
+  kind: SignalKind;
+  data?: unknown;
+}
+
 export type ClientMessage =
   | HelloMessage
   | HeartbeatRequest
@@ -158,6 +173,7 @@ export type ClientMessage =
   | LiveUpdateMessage
   | LiveEndMessage
   | PublishMessage
+  | SignalRequest
   | MembersMessage
   | RefreshMessage;
 
@@ -197,6 +213,14 @@ export const clientGuards: { [T in ClientMessage['type']]: Guard<Extract<ClientM
     event: isString,
     data: isAnything,
   }),
+  signal: isObject<SignalRequest>({
+    type: isOneOf('signal'),
+    room: isString,
+    to: isString,
+    session: isString,
+    kind: isSignalKind,
+    data: isAnything,
+  }),
   members: isObject<MembersMessage>({
     type: isOneOf('members'),
     room: isString,
@@ -214,6 +238,8 @@ export interface Limits {
   rooms?: number;
   chat_chars?: number;
   event_bytes?: number;
+  sdp_bytes?: number;
+  signal_bytes?: number;
   messages_per_second?: number;
   messages_burst?: number;
   chat_per_second?: number;
@@ -249,9 +275,26 @@ export interface JoinedMessage {
   chat?: EventMessage[];
   streamer: Streamer;
   viewers: ViewerCount;
+  /** What helps peers to find a path to each other, if the service has any. */
+  ice_servers?: IceServer[];
   /** The node cannot vouch that this is the newest state. */
   stale?: boolean;
 }
+
+/** A STUN or TURN server, as `RTCConfiguration` takes it. */
+export interface IceServer {
+  urls: string[];
+  username?: string;
+  credential?: string;
+  /** Until when the credential is good. */
+  expires_at?: number;
+}
+export const isIceServer: Guard<IceServer> = isObject<IceServer>({
+  urls: isArrayOf(isString),
+  username: optional(isString),
+  credential: optional(isString),
+  expires_at: optional(isNumber),
+});
 
 /** The data of `live.*` events. */
 export interface LiveData {
@@ -320,6 +363,21 @@ export interface ViewersMessage extends ViewerCount {
   type: 'viewers';
   room: string;
 }
+/** What another member says to us alone. */
+export interface SignalMessage {
+  type: 'signal';
+  room: string;
+  /** Their member id. */
+  from: string;
+  user: User;
+  session: string;
+  kind: SignalKind;
+  data?: unknown;
+}
+export interface IceServersMessage {
+  type: 'ice_servers';
+  ice_servers: IceServer[];
+}
 export interface ExpiringMessage {
   type: 'expiring';
   expires_at: number;
@@ -359,6 +417,8 @@ export type ServerMessage =
   | JoinedMessage
   | EventMessage
   | ViewersMessage
+  | SignalMessage
+  | IceServersMessage
   | ExpiringMessage
   | ReconnectMessage
   | HeartbeatMessage
@@ -391,6 +451,8 @@ export const serverGuards: { [T in ServerMessage['type']]: Guard<Extract<ServerM
       rooms: optional(isNumber),
       chat_chars: optional(isNumber),
       event_bytes: optional(isNumber),
+      sdp_bytes: optional(isNumber),
+      signal_bytes: optional(isNumber),
       messages_per_second: optional(isNumber),
       messages_burst: optional(isNumber),
       chat_per_second: optional(isNumber),
@@ -412,10 +474,21 @@ export const serverGuards: { [T in ServerMessage['type']]: Guard<Extract<ServerM
     chat: optional(isArrayOf(isEvent)),
     streamer: isStreamer,
     viewers: isViewerCount,
+    ice_servers: optional(isArrayOf(isIceServer)),
     stale: optional(isBoolean),
   }),
   event: isEvent,
   viewers: isObject<ViewersMessage>({ type: isOneOf('viewers'), room: isString, connections: isNumber }),
+  signal: isObject<SignalMessage>({
+    type: isOneOf('signal'),
+    room: isString,
+    from: isString,
+    user: isUser,
+    session: isString,
+    kind: isSignalKind,
+    data: isAnything,
+  }),
+  ice_servers: isObject<IceServersMessage>({ type: isOneOf('ice_servers'), ice_servers: isArrayOf(isIceServer) }),
   expiring: isObject<ExpiringMessage>({ type: isOneOf('expiring'), expires_at: isNumber }),
   reconnect: isObject<ReconnectMessage>({ type: isOneOf('reconnect'), after_ms: isNumber, reason: isString }),
   heartbeat: isObject<HeartbeatMessage>({ type: isOneOf('heartbeat'), re: optional(isString), now: isNumber }),

@@ -9,11 +9,14 @@ import {
   type ClientMessage,
   type EventMessage,
   type EventOf,
+  type IceServer,
   type JoinedMessage,
   type Member,
   type OkMessage,
   type Position,
   type Role,
+  type SignalKind,
+  type SignalMessage,
   type Streamer,
   type ViewerCount,
   type ViewersMessage,
@@ -34,6 +37,10 @@ export interface RoomEvents {
   event: EventMessage;
   chat: EventOf<'chat'>;
   viewers: ViewerCount;
+  /** Another member says something to us alone: `Broadcaster` and `Watcher` listen to it. */
+  signal: SignalMessage;
+  /** The STUN and TURN servers to use from now on. */
+  ice: IceServer[];
   /** The server refused the join for good. The room is left. */
   refused: TallylightError;
 }
@@ -71,6 +78,7 @@ export class Room extends Emitter<RoomEvents> {
   #streamer: Streamer = { state: 'offline' };
   #viewers: ViewerCount = { connections: 0 };
   #member: string | undefined;
+  #iceServers: IceServer[] = [];
 
   /** For the client only: use `TallylightClient.join`. */
   constructor(host: RoomHost, name: string, role: Role) {
@@ -101,6 +109,11 @@ export class Room extends Emitter<RoomEvents> {
   /** The id of our membership, which other members know us by; another one after each reconnect. */
   get member(): string | undefined {
     return this.#member;
+  }
+
+  /** The STUN and TURN servers that peers are to use now. */
+  get iceServers(): IceServer[] {
+    return this.#iceServers;
   }
 
   /** Goes live. Live already, it answers with the running broadcast: it may be repeated safely. */
@@ -137,6 +150,14 @@ export class Room extends Emitter<RoomEvents> {
     return { members: reply.members ?? [], ...(reply.next !== undefined && { next: reply.next }) };
   }
 
+  /**
+   * Says something to one other member, and resolves when it is in the queue of their socket. Rejects with `peer_gone`,
+   * `peer_limit`, `forbidden` or `too_large`, and with what any request may be rejected with.
+   */
+  async signal(to: string, session: string, kind: SignalKind, data?: unknown): Promise<void> {
+    await this.#host.request({ type: 'signal', room: this.name, to, session, kind, ...(data !== undefined && { data }) });
+  }
+
   /** Leaves for good. A streamer's broadcast ends by it. */
   leave(): Promise<void> {
     return this.#host.leave(this);
@@ -157,14 +178,20 @@ export class Room extends Emitter<RoomEvents> {
   }
 
   /** Takes a message that names this room. */
-  receive(message: JoinedMessage | EventMessage | ViewersMessage, link: Link): void {
+  receive(message: JoinedMessage | EventMessage | ViewersMessage | SignalMessage, link: Link): void {
     if (message.type === 'joined') {
       this.#receiveJoined(message, link);
       return;
     }
     if (link !== this.#link) return;
-    if (message.type === 'event') this.#receiveEvent(message);
+    if (message.type === 'signal') this.emit('signal', message);
+    else if (message.type === 'event') this.#receiveEvent(message);
     else this.#setViewers({ connections: message.connections });
+  }
+
+  setIceServers(servers: IceServer[]): void {
+    this.#iceServers = servers;
+    this.emit('ice', servers);
   }
 
   refuse(error: TallylightError): void {
@@ -177,6 +204,7 @@ export class Room extends Emitter<RoomEvents> {
     this.#link = link;
     this.#entering = undefined;
     this.#member = joined.member;
+    this.setIceServers(joined.ice_servers ?? []);
     // The node we come from may have been ahead of this one: then the snapshot is older than what we know.
     const known = this.#position.known;
     const behind = joined.recovered && known?.epoch === joined.epoch && joined.offset < known.offset;
