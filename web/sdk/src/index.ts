@@ -10,3 +10,5 @@ export { Room, type RoomEvents, type StartOptions } from './room.ts';
 export type { Status, StopReason } from './status.ts';
 export type { TokenSource } from './token.ts';
 export { validate, type Verdict } from './validate.ts';
+export { Broadcaster, type BroadcasterEvents, type BroadcasterOptions, type ServedViewer } from './rtc/broadcaster.ts';
+export { Watcher, type WatcherEvents, type WatcherOptions, type WatcherState, type WatcherStatistics } from './rtc/watcher.ts';

@@ -1,0 +1,122 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { findChromium } from './chromium.ts';
+import { expect, test } from './fixtures.ts';
+import type { TestPage } from './pages.ts';
+import { startRedis } from './redis.ts';
+import { newWire } from './wire.ts';
+
+// A camera that the browser makes up, and peers on one machine.
+test.use({
+  launchOptions: {
+    executablePath: findChromium(),
+    args: [
+      '--no-sandbox',
+      '--disable-gpu',
+      '--use-fake-device-for-media-stream',
+      '--use-fake-ui-for-media-stream',
+      '--allow-loopback-in-peer-connection',
+      '--disable-features=WebRtcHideLocalIpsWithMdns',
+    ],
+  },
+});
+
+/** How many pictures the player has decoded, and what it shows: a few of its pixels. */
+async function looked(at: TestPage): Promise<{ frames: number; pixels: string }> {
+  return at.page.getByTestId('player').locator('video').evaluate((video: HTMLVideoElement) => {
+    const canvas = document.createElement('canvas');
+    canvas.width = 64;
+    canvas.height = 36;
+    const pen = canvas.getContext('2d')!;
+    pen.drawImage(video, 0, 0, canvas.width, canvas.height);
+    const { data } = pen.getImageData(0, 0, canvas.width, canvas.height);
+    return { frames: video.getVideoPlaybackQuality().totalVideoFrames, pixels: data.join() };
+  });
+}
+
+/** Sees that pictures come, and that they are not always the same one. */
+async function wantMoving(at: TestPage, within = 10_000): Promise<void> {
+  const before = await looked(at);
+  await expect
+    .poll(async () => {
+      const now = await looked(at);
+      return now.frames > before.frames + 5 && now.pixels !== before.pixels;
+    }, { timeout: within })
+    .toBe(true);
+}
+
+test('a viewer sees what the streamer sends, on another node, and goes on to when either is cut off for a while', async ({ start, open }, info) => {
+  test.setTimeout(120_000);
+  const redis = await startRedis();
+  const folder = await mkdtemp(join(tmpdir(), 'tallylight-picture-'));
+  const shared = ['--redis', redis.url, '--database', `sqlite:${folder}/shared.db`, '--jwt-secret', 'the secret that both nodes share, 32 bytes'];
+  const [one, two] = [await start('--node', 'one', ...shared), await start('--node', 'two', ...shared)];
+  const wires = [await newWire(one.links.live), await newWire(two.links.live)];
+  try {
+    const alice = await open(wires[0]!.through(one.links.studio));
+    const bob = await open(wires[1]!.through(two.links.watch));
+    await alice.goLive('Faces');
+    await bob.wantLamp('live');
+    await expect(bob.page.getByTestId('picture')).toHaveText('Connecting to the picture…');
+    await expect(bob.page.getByTestId('player')).toBeHidden();
+
+    await alice.page.getByRole('button', { name: 'Camera' }).click();
+    await expect(bob.page.getByTestId('player')).toHaveAttribute('data-state', 'live', { timeout: 20_000 });
+    await wantMoving(bob);
+    await expect(alice.page.getByTestId('served')).toHaveText('1');
+    const shots = process.env['TALLYLIGHT_SHOTS'] ?? info.outputPath('shots');
+    for (const [name, { page }] of [['studio', alice], ['watch', bob]] as const) {
+      for (const [size, width, height] of [['wide', 1280, 800], ['narrow', 360, 740]] as const) {
+        await page.setViewportSize({ width, height });
+        await page.screenshot({ path: join(shots, `${name}-picture-${size}.png`), fullPage: true });
+        const over = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+        expect(over, `${name} ${size} is as wide as its window`).toBeLessThanOrEqual(0);
+      }
+    }
+
+    for (const [who, wire] of [[bob, wires[1]!], [alice, wires[0]!]] as const) {
+      wire.cut();
+      await who.wantConnection('waiting');
+      const until = Date.now() + 5_000;
+      while (Date.now() < until) await wantMoving(bob, 2_000);
+      wire.mend();
+      await who.wantConnection('connected', 40_000);
+      await wantMoving(bob, 2_000);
+      await expect(bob.page.getByTestId('player')).toHaveAttribute('data-state', 'live');
+    }
+
+    await alice.page.getByRole('button', { name: 'Test picture' }).click();
+    await expect(alice.page.getByTestId('sending')).toHaveAttribute('data-source', 'test');
+    await wantMoving(bob);
+    await alice.page.getByRole('button', { name: 'Off' }).click();
+    await expect(bob.page.getByTestId('player')).toBeHidden();
+    await alice.page.getByRole('button', { name: 'Test picture' }).click();
+    await expect(bob.page.getByTestId('player')).toHaveAttribute('data-state', 'live', { timeout: 20_000 });
+    await wantMoving(bob);
+    await alice.page.getByRole('button', { name: 'End broadcast' }).click();
+    await bob.wantLamp('ended');
+    await expect(bob.page.getByTestId('player')).toBeHidden();
+  } finally {
+    await Promise.all(wires.map((wire) => wire.close()));
+    await redis.stop();
+    await rm(folder, { recursive: true });
+  }
+});
+
+test('who finds no seat is told so, and gets the next one', async ({ start, open }) => {
+  const node = await start('--max-peers', '1');
+  const alice = await open(node.links.studio);
+  await alice.goLive('Small house');
+  await alice.page.getByRole('button', { name: 'Test picture' }).click();
+  const bob = await open(node.links.watch);
+  await expect(bob.page.getByTestId('player')).toHaveAttribute('data-state', 'live', { timeout: 20_000 });
+  await wantMoving(bob);
+  const carol = await open(node.links.watch);
+  await expect(carol.page.getByTestId('picture')).toContainText('All seats are taken');
+  await wantMoving(bob);
+  await bob.page.getByRole('link').first().focus();
+  await bob.page.close();
+  await expect(carol.page.getByTestId('player')).toHaveAttribute('data-state', 'live', { timeout: 50_000 });
+  await wantMoving(carol);
+});
