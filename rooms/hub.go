@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/tallylight/tallylight/auth"
@@ -58,6 +59,8 @@ type Hub struct {
 
 	peerMu sync.Mutex
 	peered map[*peerings]struct{} // those that have sessions
+
+	sessionsOpen atomic.Int64 // of all of them
 }
 
 var _ Sink = (*Hub)(nil)

@@ -13,12 +13,15 @@ var (
 		"Rooms that have members on this node.", nil, nil)
 	membersDesc = prometheus.NewDesc("tallylight_members",
 		"Members of rooms on this node, by role.", []string{"role"}, nil)
+	peeringsDesc = prometheus.NewDesc("tallylight_signalling_sessions",
+		"Open signalling sessions of streamers on this node, as far as they were used since the streamer came to it.", nil, nil)
 )
 
 // Describe implements prometheus.Collector.
 func (h *Hub) Describe(to chan<- *prometheus.Desc) {
 	to <- roomsDesc
 	to <- membersDesc
+	to <- peeringsDesc
 }
 
 // Collect implements prometheus.Collector.
@@ -32,6 +35,7 @@ func (h *Hub) Collect(to chan<- prometheus.Metric) {
 		}
 		r.mu.Unlock()
 	}
+	to <- prometheus.MustNewConstMetric(peeringsDesc, prometheus.GaugeValue, float64(h.sessionsOpen.Load()))
 	to <- prometheus.MustNewConstMetric(roomsDesc, prometheus.GaugeValue, float64(len(open)))
 	for role, n := range members {
 		to <- prometheus.MustNewConstMetric(membersDesc, prometheus.GaugeValue, n, string(role))

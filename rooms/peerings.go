@@ -158,8 +158,7 @@ func (p *peerings) openLocked(ctx context.Context, opened Peering, sig Signal) e
 		return err
 	}
 	at := &peering{Peering: opened}
-	p.open = append(p.open, at)
-	p.hub.watchPeerings(p)
+	p.addLocked(at)
 	if sig.Role != auth.RoleStreamer && !p.streamer.Send(sig.message()) {
 		p.forgetLocked(ctx, at)
 		return ErrPeerGone
@@ -259,13 +258,16 @@ func (p *peerings) loadLocked(ctx context.Context) error {
 	}
 	p.loaded, p.savedAt = true, time.Now()
 	for _, k := range known {
-		p.open = append(p.open, &peering{Peering: k})
+		p.addLocked(&peering{Peering: k})
 		p.look(k)
 	}
-	if len(p.open) > 0 {
-		p.hub.watchPeerings(p)
-	}
 	return nil
+}
+
+func (p *peerings) addLocked(at *peering) {
+	p.open = append(p.open, at)
+	p.hub.sessionsOpen.Add(1)
+	p.hub.watchPeerings(p)
 }
 
 // look asks a viewer's node whether the session is open there still: nobody could tell us while we were not here.
@@ -301,6 +303,7 @@ func (p *peerings) endLocked(ctx context.Context, at *peering) {
 // out that nobody is there.
 func (p *peerings) forgetLocked(ctx context.Context, at *peering) {
 	p.open = slices.DeleteFunc(p.open, func(other *peering) bool { return other == at })
+	p.hub.sessionsOpen.Add(-1)
 	_ = p.hub.cfg.Relay.DropPeering(ctx, p.room, at.Session)
 }
 
@@ -340,6 +343,7 @@ func (p *peerings) end(ctx context.Context, left bool) {
 	if left && len(p.open) > 0 {
 		_ = p.hub.cfg.Relay.DropPeerings(ctx, p.room) // or they end by themselves
 	}
+	p.hub.sessionsOpen.Add(-int64(len(p.open)))
 	p.over, p.open = true, nil
 	p.hub.unwatchPeerings(p)
 }

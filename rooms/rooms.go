@@ -20,10 +20,16 @@
 // streamer's lease reaches a room through the log of package presence alone:
 // Relay.Apply moves transitions into the rooms' own logs.
 //
+// Signals are no events: each goes from one member to one other, by way of the
+// relay if that is on another node. The streamer's node keeps the sessions that
+// they belong to (peerings), and the viewer's node those of its own members
+// (peers), to say goodbye for whoever can't.
+//
 // # Locks
 //
-// In this order, each released before the one on its left: a relay's lock of a
-// room, room.mu, then one of a session's queue, ledger.mu and Hub.countMu. The
+// In this order, each released before the one on its left: peerings.mu, under
+// which the store is asked, a relay's lock of a room, room.mu, then one of a
+// session's queue, ledger.mu, Hub.peerMu and Hub.countMu. The
 // relay's lock of what it counts comes before Hub.countMu too. Hub.mu is never
 // held together with any.
 package rooms

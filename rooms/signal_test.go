@@ -75,7 +75,19 @@ func (c *client) wantSignals(want ...string) {
 }
 
 func inBubble(t *testing.T, do func(t *testing.T, h *house)) {
-	synctest.Test(t, func(t *testing.T) { do(t, running(t)) })
+	synctest.Test(t, func(t *testing.T) {
+		h := running(t)
+		do(t, h)
+		open := 0
+		for _, p := range h.hub.withPeers() {
+			p.mu.Lock()
+			open += len(p.open)
+			p.mu.Unlock()
+		}
+		if told := h.hub.sessionsOpen.Load(); told != int64(open) {
+			t.Errorf("%d sessions are told to be open, and %d are", told, open)
+		}
+	})
 }
 
 func TestSignal(t *testing.T) {

@@ -64,6 +64,9 @@ test('a viewer sees what the streamer sends, on another node, and goes on to whe
     await alice.page.getByRole('button', { name: 'Camera' }).click();
     await expect(bob.page.getByTestId('player')).toHaveAttribute('data-state', 'live', { timeout: 20_000 });
     await wantMoving(bob);
+    const decoded = async () => Number(await bob.page.getByTestId('player').getAttribute('data-decoded'));
+    const before = await decoded();
+    await expect.poll(decoded, { timeout: 10_000 }).toBeGreaterThan(before + 10);
     await expect(alice.page.getByTestId('served')).toHaveText('1');
     const shots = process.env['TALLYLIGHT_SHOTS'] ?? info.outputPath('shots');
     for (const [name, { page }] of [['studio', alice], ['watch', bob]] as const) {
@@ -81,7 +84,7 @@ test('a viewer sees what the streamer sends, on another node, and goes on to whe
       const until = Date.now() + 5_000;
       while (Date.now() < until) await wantMoving(bob, 2_000);
       wire.mend();
-      await who.wantConnection('connected', 40_000);
+      await who.wantConnection('connected', who === alice ? 10_000 : 40_000);
       await wantMoving(bob, 2_000);
       await expect(bob.page.getByTestId('player')).toHaveAttribute('data-state', 'live');
     }
@@ -115,7 +118,6 @@ test('who finds no seat is told so, and gets the next one', async ({ start, open
   const carol = await open(node.links.watch);
   await expect(carol.page.getByTestId('picture')).toContainText('All seats are taken');
   await wantMoving(bob);
-  await bob.page.getByRole('link').first().focus();
   await bob.page.close();
   await expect(carol.page.getByTestId('player')).toHaveAttribute('data-state', 'live', { timeout: 50_000 });
   await wantMoving(carol);

@@ -31,10 +31,13 @@ export class Backoff {
     return this.#attempts;
   }
 
-  /** The next delay in milliseconds, never less than `atLeastMs` (a server's Retry-After, say). */
-  next(atLeastMs = 0): number {
+  /**
+   * The next delay in milliseconds, never less than `atLeastMs` (a server's Retry-After, say). `capMs` bounds this one
+   * further, for who is in a hurry.
+   */
+  next(atLeastMs = 0, capMs = this.#capMs): number {
     // 2³⁰ × base is far above any cap; beyond it the power would only lose precision.
-    const bound = Math.min(this.#capMs, this.#baseMs * 2 ** Math.min(this.#attempts, 30));
+    const bound = Math.min(this.#capMs, capMs, this.#baseMs * 2 ** Math.min(this.#attempts, 30));
     this.#attempts++;
     return atLeastMs + Math.floor(this.#random() * bound);
   }

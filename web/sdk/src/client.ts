@@ -29,6 +29,9 @@ export interface ClientOptions {
 /** How often in a row the node that we are to leave is left at once, should a balancer lead back to it. */
 const sameNodeTries = 5;
 
+/** The longest random delay of a streamer who is on air: the broadcast ends if nobody is back within its window. */
+const onAirCapMs = 3_000;
+
 export interface ClientEvents {
   status: Status;
   /** A heartbeat was answered. */
@@ -277,7 +280,7 @@ export class TallylightClient extends Emitter<ClientEvents> {
 
   #scheduleOpen(atLeastMs: number, reason: string): void {
     if (!this.#run) return;
-    const delay = this.#backoff.next(atLeastMs);
+    const delay = this.#backoff.next(atLeastMs, this.#isOnAir() ? onAirCapMs : undefined);
     this.#openAfter(delay);
     if (this.#link) return;
     this.#setStatus({ state: 'waiting', attempt: this.#backoff.attempts, retryAt: Date.now() + delay, reason });
@@ -374,6 +377,10 @@ export class TallylightClient extends Emitter<ClientEvents> {
 
   #isStreaming(): boolean {
     return [...this.#rooms.values()].some((room) => room.role === 'streamer' && room.isIn(this.#link));
+  }
+
+  #isOnAir(): boolean {
+    return [...this.#rooms.values()].some((room) => room.role === 'streamer' && room.streamer.broadcast !== undefined);
   }
 
   // ---- the page

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import type { Status } from '../src/status.ts';
-import { chat, FakeSocket, joined, newClient, resetSockets, welcome } from './fake.ts';
+import { broadcast, chat, FakeSocket, joined, newClient, resetSockets, welcome } from './fake.ts';
 
 beforeEach(() => {
   vi.useFakeTimers();
@@ -119,6 +119,32 @@ test('the delays grow while nobody answers, and shrink after a stable connection
   await vi.advanceTimersByTimeAsync(10_000);
   FakeSocket.last.drop(1006);
   expect(client.status).toMatchObject({ state: 'waiting', retryAt: Date.now() + 250 });
+});
+
+test.each([
+  ['a streamer who is on air', 'streamer', 'live', 3_000],
+  ['a streamer who is not', 'streamer', 'online', 30_000],
+  ['a viewer', 'viewer', 'live', 30_000],
+] as const)('%s waits no longer than is good for them', async (_who, role, state, mostMs) => {
+  const client = newClient({ backoff: { random: () => 0.999999 } });
+  const streamer = { state, ...(state === 'live' && { broadcast: broadcast() }) };
+  client.join('alice', { role });
+  FakeSocket.onCreate = (socket) => {
+    socket.answers.set('join', (request) => joined(request, { streamer }));
+    socket.accept();
+  };
+  await client.connect();
+  await settle();
+  FakeSocket.onCreate = (socket) => socket.refuse();
+  FakeSocket.last.drop(1006);
+  let longest = 0;
+  for (let i = 0; i < 10; i++) {
+    const waiting = client.status.state === 'waiting' ? client.status.retryAt - Date.now() : 0;
+    longest = Math.max(longest, waiting);
+    await vi.advanceTimersByTimeAsync(waiting + 1);
+  }
+  expect(longest).toBeLessThanOrEqual(mostMs);
+  expect(longest).toBeGreaterThan(mostMs * 0.99);
 });
 
 test('after a refused upgrade it asks for the reason', async () => {
