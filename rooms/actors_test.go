@@ -77,8 +77,9 @@ type client struct {
 	got    []any // Joined, EventMessage or ViewersMessage, in the order of their coming
 	when   []time.Time
 	cuts   []Cut
-	unread int  // index into got
-	dead   bool // its socket is
+	unread int // index into got
+
+	refuses error // what signals get; nil: they are taken
 }
 
 var _ Session = (*client)(nil)
@@ -87,13 +88,18 @@ func (c *client) Connection() string  { return c.id }
 func (c *client) User() presence.User { return c.user }
 func (c *client) Joined(j Joined)     { c.note(j) }
 
-func (c *client) Send(message []byte) (queued bool) {
+// Signal notes it like any other message, unless it is to be refused.
+func (c *client) Signal(message []byte) error {
 	c.mu.Lock()
-	dead := c.dead
+	err := c.refuses
 	c.mu.Unlock()
-	if dead {
-		return false
+	if err == nil {
+		c.Send(message)
 	}
+	return err
+}
+
+func (c *client) Send(message []byte) {
 	// Everybody gets the same bytes, so it is enough to decode them once.
 	m, ok := c.h.decoded.Load(&message[0])
 	if !ok {
@@ -101,7 +107,6 @@ func (c *client) Send(message []byte) (queued bool) {
 		c.h.decoded.Store(&message[0], m)
 	}
 	c.note(m)
-	return true
 }
 
 func (c *client) decode(message []byte) any {

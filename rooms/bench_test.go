@@ -18,7 +18,8 @@ type mute struct {
 
 func (m *mute) Connection() string                     { return m.id }
 func (m *mute) User() presence.User                    { return bob }
-func (m *mute) Send(b []byte) bool                     { m.sent += len(b); return true }
+func (m *mute) Send(b []byte)                          { m.sent += len(b) }
+func (m *mute) Signal(b []byte) error                  { m.sent += len(b); return nil }
 func (m *mute) Joined(Joined)                          {}
 func (m *mute) Cut(Cut)                                {}
 func (*mute) Reconnect(time.Duration, presence.Reason) {}

@@ -23,6 +23,8 @@ const (
 	peeringsKept = 24 * time.Hour
 	// peeringsWithin bounds what is asked of the store for one signal.
 	peeringsWithin = 2 * time.Second
+	// laneMost is how many signals may wait for a streamer's node to take them, which it does at once unless the store is slow.
+	laneMost = 128
 	// formerMembers is how many earlier ids of a viewer are remembered: a streamer may still use one.
 	formerMembers = 4
 )
@@ -64,6 +66,10 @@ type peering struct {
 func (p *peerings) take(sig Signal, answered func(error)) {
 	p.laneMu.Lock()
 	defer p.laneMu.Unlock()
+	if len(p.lane) >= laneMost && sig.Kind.Valid() {
+		answered(ErrPeerBusy)
+		return
+	}
 	p.lane = append(p.lane, func() { answered(p.receive(sig)) })
 	if !p.working {
 		p.working = true
@@ -117,10 +123,7 @@ func (p *peerings) receive(sig Signal) error {
 	} else if err := p.moveLocked(ctx, at, sig.User.ID, sig.From); err != nil {
 		return err
 	}
-	if !p.streamer.Send(sig.message()) {
-		return ErrPeerGone
-	}
-	return nil
+	return p.streamer.Signal(sig.message())
 }
 
 // mayUse reports whether a signal is from the session's viewer. Over a new connection, that is the same user.
@@ -159,11 +162,14 @@ func (p *peerings) openLocked(ctx context.Context, opened Peering, sig Signal) e
 	}
 	at := &peering{Peering: opened}
 	p.addLocked(at)
-	if sig.Role != auth.RoleStreamer && !p.streamer.Send(sig.message()) {
-		p.forgetLocked(ctx, at)
-		return ErrPeerGone
+	if sig.Role == auth.RoleStreamer {
+		return nil // whose node sends it on
 	}
-	return nil
+	err := p.streamer.Signal(sig.message())
+	if err != nil {
+		p.forgetLocked(ctx, at)
+	}
+	return err
 }
 
 // moveLocked notes over which connection a session's viewer is heard now.

@@ -47,7 +47,7 @@ func (r *room) sends(sig Signal) (first bool) {
 // for a moment.
 func (r *room) unsent(sig Signal, err error) {
 	if err == nil || errors.Is(err, presence.ErrUnavailable) {
-		return
+		return // it may have arrived
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -60,8 +60,11 @@ func (r *room) unsent(sig Signal, err error) {
 func (r *room) receives(m *member, sig Signal) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.members[sig.To] != m || !m.session.Send(sig.message()) {
+	if r.members[sig.To] != m {
 		return ErrPeerGone
+	}
+	if err := m.session.Signal(sig.message()); err != nil {
+		return err
 	}
 	if sig.Kind == SignalBye {
 		r.peers.remove(sig.To, sig.Session)

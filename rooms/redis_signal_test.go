@@ -49,7 +49,7 @@ func TestRedisSignals(t *testing.T) {
 // What a node says of a signal is what its sender is told, and silence is told as well.
 func TestRedisSignalOutcomes(t *testing.T) {
 	p := openPair(t)
-	for _, want := range []error{nil, ErrPeerGone, ErrPeerLimit, ErrNotPeers, errNoSuchSession, presence.ErrUnavailable} {
+	for _, want := range []error{nil, ErrPeerGone, ErrPeerLimit, ErrPeerBusy, ErrNotPeers, errNoSuchSession, presence.ErrUnavailable} {
 		p.sinkB.mu.Lock()
 		p.sinkB.answer = func(_ Signal, answered func(error)) { answered(want) }
 		p.sinkB.mu.Unlock()

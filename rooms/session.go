@@ -15,9 +15,13 @@ type Session interface {
 	Connection() string
 	// User returns whose connection it is.
 	User() presence.User
-	// Send queues an encoded message behind those sent before. It returns false
-	// if the connection has ended, or does with this.
-	Send(message []byte) (queued bool)
+	// Send queues an encoded message behind those sent before. A connection that
+	// has no room for it ends.
+	Send(message []byte)
+	// Signal is Send for what another member says: it returns ErrPeerBusy if the
+	// connection has too little room, and leaves it alone, or ErrPeerGone if it
+	// has ended.
+	Signal(message []byte) error
 	// Joined queues the answer to a join, or a fresh snapshot for a member
 	// whose replica had a gap that could not be filled.
 	Joined(Joined)

@@ -89,6 +89,8 @@ var (
 	ErrPeerGone = errors.New("the peer is not there, or the session is not open")
 	// ErrPeerLimit: the streamer has as many sessions open as there may be.
 	ErrPeerLimit = errors.New("the streamer has no seat left; try again when somebody has gone")
+	// ErrPeerBusy: the addressee reads too slowly to be told more just now.
+	ErrPeerBusy = errors.New("the peer has not read yet what it was told; wait")
 	// ErrNotPeers: viewers signal the streamer only, and within their own sessions.
 	ErrNotPeers = errors.New("viewers signal the streamer, the streamer everybody, and both within their own sessions only")
 )
@@ -98,6 +100,7 @@ var outcomes = map[string]error{
 	"":            nil,
 	"peer_gone":   ErrPeerGone,
 	"peer_limit":  ErrPeerLimit,
+	"peer_busy":   ErrPeerBusy,
 	"not_peers":   ErrNotPeers,
 	"unknown":     errNoSuchSession,
 	"unavailable": presence.ErrUnavailable,
@@ -130,7 +133,7 @@ func errorOfOutcome(name string) error {
 // Signal hands a signal to its addressee, wherever that is connected. The front door has looked at all that the client may
 // choose. answered is called once, possibly before Signal returns, or from another goroutine; it must not block. It gets
 // nil once the signal is in the queue of the addressee's socket, and otherwise ErrNotJoined, ErrPeerGone, ErrPeerLimit,
-// ErrNotPeers or presence.ErrUnavailable. Signals that one session sends to one addressee arrive in the order of the calls,
+// ErrPeerBusy, ErrNotPeers or presence.ErrUnavailable. Signals that one session sends to one addressee arrive in the order of the calls,
 // which must not overlap. It may block on the store.
 func (h *Hub) Signal(ctx context.Context, s Session, sig Signal, answered func(error)) {
 	r, m := h.memberOf(sig.Room, s.Connection())

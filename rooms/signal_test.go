@@ -1,12 +1,15 @@
 package rooms
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/tallylight/tallylight/auth"
 	"github.com/tallylight/tallylight/presence"
 )
 
@@ -304,22 +307,68 @@ func TestSignalOfAStreamerWhoIsGone(t *testing.T) {
 }
 
 // "ok" is the truth: it was put into the queue of the peer's socket.
-func TestSignalToASocketThatIsDead(t *testing.T) {
-	inBubble(t, func(t *testing.T, h *house) {
-		a, b := h.onAir("n1-a"), h.quietly(bob, "n1-b")
-		b.signals(SignalRequest, "s1", ToStreamer)
-		for _, dead := range []*client{a, b} {
-			dead.mu.Lock()
-			dead.dead = true
-			dead.mu.Unlock()
+func TestSignalThatASocketDoesNotTake(t *testing.T) {
+	for _, why := range []error{ErrPeerGone, ErrPeerBusy} {
+		inBubble(t, func(t *testing.T, h *house) {
+			a, b := h.onAir("n1-a"), h.quietly(bob, "n1-b")
+			b.signals(SignalRequest, "s1", ToStreamer)
+			for _, refuses := range []*client{a, b} {
+				refuses.mu.Lock()
+				refuses.refuses = why
+				refuses.mu.Unlock()
+			}
+			wantErr(t, "to the viewer", a.signal(SignalOffer, "s1", "n1-b"), why)
+			wantErr(t, "to the streamer", b.signal(SignalCandidate, "s1", ToStreamer), why)
+			c := h.quietly(carol, "n1-c")
+			wantErr(t, "to the streamer", c.signal(SignalRequest, "s2", ToStreamer), why)
+			kept, _ := h.relay.Peerings(t.Context(), studio)
+			if len(kept) != 1 {
+				t.Errorf("sessions %+v are open", kept)
+			}
+		})
+	}
+}
+
+// hung is a relay whose store does not answer questions about sessions until it is let.
+type hung struct {
+	Relay
+	let chan struct{}
+}
+
+func (r *hung) Peerings(ctx context.Context, room string) ([]Peering, error) {
+	<-r.let
+	return r.Relay.Peerings(ctx, room)
+}
+
+func (r *hung) DropPeerings(ctx context.Context, room string) error {
+	<-r.let
+	return r.Relay.DropPeerings(ctx, room)
+}
+
+// While the store is slow, what waits for it is bounded, whoever floods.
+func TestSignalsWhileTheStoreIsSlow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := open(t)
+		relay := &hung{Relay: h.relay, let: make(chan struct{})}
+		h.hub.cfg.Relay = relay
+		a, b := h.streamer(alice, "n1-a"), h.viewer(bob, "n1-b")
+		h.hub.mu.Lock()
+		m := h.hub.rooms[studio].members["n1-a"]
+		h.hub.mu.Unlock()
+		answers := map[error]int{}
+		var mu sync.Mutex
+		for range 1000 {
+			m.peerings.take(Signal{Room: studio, Session: "s1", Kind: SignalRequest, To: a.id, From: b.id, User: bob, Role: auth.RoleViewer}, func(err error) {
+				mu.Lock()
+				defer mu.Unlock()
+				answers[err]++
+			})
 		}
-		wantErr(t, "to the viewer", a.signal(SignalOffer, "s1", "n1-b"), ErrPeerGone)
-		wantErr(t, "to the streamer", b.signal(SignalCandidate, "s1", ToStreamer), ErrPeerGone)
-		c := h.quietly(carol, "n1-c")
-		wantErr(t, "to the streamer", c.signal(SignalRequest, "s2", ToStreamer), ErrPeerGone)
-		kept, _ := h.relay.Peerings(t.Context(), studio)
-		if len(kept) != 1 {
-			t.Errorf("sessions %+v are open", kept)
+		synctest.Wait()
+		close(relay.let)
+		synctest.Wait()
+		if answers[nil] < laneMost || answers[nil] > laneMost+1 || answers[nil]+answers[ErrPeerBusy] != 1000 {
+			t.Errorf("the answers are %v", answers)
 		}
 	})
 }

@@ -198,6 +198,9 @@ func TestViewersOfOtherNodes(t *testing.T) {
 			# HELP tallylight_rooms Rooms that have members on this node.
 			# TYPE tallylight_rooms gauge
 			tallylight_rooms 2
+			# HELP tallylight_signalling_sessions Open signalling sessions of streamers on this node, as far as they were used since the streamer came to it.
+			# TYPE tallylight_signalling_sessions gauge
+			tallylight_signalling_sessions 0
 		`
 		if err := testutil.CollectAndCompare(h.hub, strings.NewReader(want)); err != nil {
 			t.Error(err)

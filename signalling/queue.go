@@ -42,8 +42,8 @@ type outlet interface {
 	failed(err error)
 }
 
-// push adds a message, unless the queue is closed or has no room. It does not block.
-func (q *queue) push(message []byte) (queued, full bool) {
+// push adds a message, unless the queue is closed, or more than most bytes would wait. It does not block.
+func (q *queue) push(message []byte, most int) (queued, full bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.closed {
@@ -51,7 +51,7 @@ func (q *queue) push(message []byte) (queued, full bool) {
 	}
 	// A single message larger than the bound, such as a long recovery, passes
 	// when nothing else waits: otherwise it could never be sent.
-	if q.bytes+len(message) > MaxQueued && len(q.waiting) > 0 {
+	if q.bytes+len(message) > most && len(q.waiting) > 0 {
 		return false, true
 	}
 	if q.waiting == nil {

@@ -79,7 +79,7 @@ func TestQueueKeepsOrderAndMerges(t *testing.T) {
 		for i := range 1000 {
 			m := fmt.Appendf(nil, `{"n":%d}`, i)
 			want = append(append(want, m...), '\n')
-			if _, full := q.push(m); full {
+			if _, full := q.push(m, MaxQueued); full {
 				t.Fatalf("no room for message %d", i)
 			}
 			if i == 0 {
@@ -102,7 +102,7 @@ func TestQueueMergesNoMoreThanAFrame(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q, r := newQueue()
 		for range 10 {
-			q.push(make([]byte, 20<<10))
+			q.push(make([]byte, 20<<10), MaxQueued)
 		}
 		close(r.let)
 		q.close(false)
@@ -119,11 +119,11 @@ func TestQueueMergesNoMoreThanAFrame(t *testing.T) {
 func TestQueueIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q, r := newQueue()
-		q.push([]byte("first"))
+		q.push([]byte("first"), MaxQueued)
 		synctest.Wait() // it is under way and waits no more
 		message := make([]byte, 1<<10)
 		taken := 0
-		for _, full := q.push(message); !full; _, full = q.push(message) {
+		for _, full := q.push(message, MaxQueued); !full; _, full = q.push(message, MaxQueued) {
 			if taken++; taken > MaxQueued {
 				t.Fatal("the queue takes everything")
 			}
@@ -133,7 +133,7 @@ func TestQueueIsBounded(t *testing.T) {
 		}
 		close(r.let)
 		synctest.Wait()
-		if _, full := q.push(message); full {
+		if _, full := q.push(message, MaxQueued); full {
 			t.Error("read empty, the queue has no room")
 		}
 		q.close(false)
@@ -145,12 +145,12 @@ func TestQueueIsBounded(t *testing.T) {
 func TestQueueTakesOneLongMessage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q, r := newQueue()
-		q.push([]byte("first"))
+		q.push([]byte("first"), MaxQueued)
 		synctest.Wait()
-		if _, full := q.push(make([]byte, 2*MaxQueued)); full {
+		if _, full := q.push(make([]byte, 2*MaxQueued), MaxQueued); full {
 			t.Error("a long message found no room although nothing waited")
 		}
-		if _, full := q.push([]byte("another")); !full {
+		if _, full := q.push([]byte("another"), MaxQueued); !full {
 			t.Error("another one did")
 		}
 		close(r.let)
@@ -163,11 +163,11 @@ func TestQueueClosed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for _, drop := range []bool{false, true} {
 			q, r := newQueue()
-			q.push([]byte("first"))
+			q.push([]byte("first"), MaxQueued)
 			synctest.Wait()
-			q.push([]byte("second"))
+			q.push([]byte("second"), MaxQueued)
 			q.close(drop)
-			if queued, full := q.push([]byte("late")); queued || full {
+			if queued, full := q.push([]byte("late"), MaxQueued); queued || full {
 				t.Error("a message for a closed queue counts as too much")
 			}
 			close(r.let)
@@ -186,12 +186,12 @@ func TestQueueStopsWhenWritingFails(t *testing.T) {
 			q, r := newQueue()
 			r.err = errors.New("gone")
 			if waited {
-				q.push([]byte("first"))
+				q.push([]byte("first"), MaxQueued)
 				synctest.Wait()
 			}
 			close(r.let)
 			for range 5 {
-				q.push([]byte("message"))
+				q.push([]byte("message"), MaxQueued)
 				synctest.Wait()
 			}
 			q.drained()
@@ -206,9 +206,9 @@ func TestQueueStopsWhenWritingFails(t *testing.T) {
 func TestQueuePings(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q, r := newQueue()
-		q.push([]byte("first"))
+		q.push([]byte("first"), MaxQueued)
 		synctest.Wait()
-		q.push([]byte("second"))
+		q.push([]byte("second"), MaxQueued)
 		q.pushPing()
 		q.pushPing()
 		close(r.let)
@@ -232,8 +232,8 @@ func TestQueueLetsGoOfWhatIsSent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q, r := newQueue()
 		close(r.let)
-		q.push([]byte("one"))
-		q.push([]byte("two"))
+		q.push([]byte("one"), MaxQueued)
+		q.push([]byte("two"), MaxQueued)
 		synctest.Wait()
 		if q.waiting != nil || q.only[0] != nil || q.bytes != 0 {
 			t.Errorf("it keeps %q, %q, and counts %d bytes", q.waiting, q.only, q.bytes)
@@ -247,7 +247,7 @@ func BenchmarkQueue(b *testing.B) {
 	q := &queue{writers: newWriters(), out: r}
 	b.ReportAllocs()
 	for b.Loop() {
-		q.push(message)
+		q.push(message, MaxQueued)
 		q.drained()
 	}
 }
@@ -266,7 +266,7 @@ func TestQueueAnswersTheLastPing(t *testing.T) {
 		q := &queue{writers: newWriters(), out: far}
 		q.pushPong([]byte("first"))
 		synctest.Wait() // it is being written, and can't be
-		q.push([]byte("message"))
+		q.push([]byte("message"), MaxQueued)
 		for _, ping := range []string{"second", "third", ""} {
 			q.pushPong([]byte(ping))
 		}

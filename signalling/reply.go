@@ -69,6 +69,8 @@ func errorOf(err error) *Error {
 		return refuse(CodePeerGone, "the peer is not there, or the session is not open")
 	case errors.Is(err, rooms.ErrPeerLimit):
 		return refuse(CodePeerLimit, "the streamer has no seat left; ask again when somebody has gone")
+	case errors.Is(err, rooms.ErrPeerBusy):
+		return &Error{Code: CodeRateLimited, Message: "the peer has not read yet what it was told", RetryAfter: time.Second}
 	case errors.Is(err, rooms.ErrNotPeers):
 		return refuse(CodeForbidden, "viewers signal the streamer, the streamer everybody, and both within their own sessions only")
 	case errors.Is(err, presence.ErrConflict):

@@ -49,6 +49,7 @@ type session struct {
 	messages *rate.Limiter
 	chat     *rate.Limiter // nil until the first time
 	rosters  *rate.Limiter // of questions about members; nil until the first time
+	signals  *rate.Limiter // of the bytes of signals; nil until the first time
 	patience *rate.Limiter // with a peer that is told to slow down and does not; nil until the first time
 	bad      int           // messages in a row that were none
 }
@@ -226,9 +227,12 @@ func lazily(l **rate.Limiter, perSecond rate.Limit, burst int) *rate.Limiter {
 	return *l
 }
 
-func limit(l *rate.Limiter, format string, args ...any) error {
+func limit(l *rate.Limiter, format string, args ...any) error { return limitN(l, 1, format, args...) }
+
+// limitN takes n at once, which is not more than the burst.
+func limitN(l *rate.Limiter, n int, format string, args ...any) error {
 	now := time.Now()
-	r := l.ReserveN(now, 1)
+	r := l.ReserveN(now, n)
 	wait := r.DelayFrom(now)
 	if wait == 0 {
 		return nil
@@ -273,12 +277,21 @@ func (s *session) User() presence.User {
 }
 
 // Send implements rooms.Session.
-func (s *session) Send(message []byte) (queued bool) {
-	queued, full := s.out.push(message)
-	if full {
+func (s *session) Send(message []byte) {
+	if _, full := s.out.push(message, MaxQueued); full {
 		s.end(causeTooSlow)
 	}
-	return queued
+}
+
+// Signal implements rooms.Session. Others can't fill the queue with that, and so end the session of who reads slowly.
+func (s *session) Signal(message []byte) error {
+	switch queued, full := s.out.push(message, MaxQueued/2); {
+	case full:
+		return rooms.ErrPeerBusy
+	case !queued:
+		return rooms.ErrPeerGone
+	}
+	return nil
 }
 
 func (s *session) sendMessage(message any) { s.Send(wire.JSON(message)) }

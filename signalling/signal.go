@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"regexp"
 
+	"golang.org/x/time/rate"
+
 	"github.com/tallylight/tallylight/auth"
 	"github.com/tallylight/tallylight/rooms"
 )
@@ -28,6 +30,14 @@ func (s *session) handleSignal(id string, m Signal) error {
 		return refuse(CodeForbidden, "the token does not allow to signal in this room")
 	}
 	if err := m.check(); err != nil {
+		return err
+	}
+	share := 1
+	if role == auth.RoleStreamer {
+		share = streamersShare
+	}
+	if err := limitN(lazily(&s.signals, rate.Limit(share*signalBytesPerSecond), share*signalBytesBurst), len(m.Data),
+		"signals are limited to %d bytes a second in bursts of %d", share*signalBytesPerSecond, share*signalBytesBurst); err != nil {
 		return err
 	}
 	s.srv.cfg.Hub.Signal(context.Background(), s, rooms.Signal{

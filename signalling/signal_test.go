@@ -1,6 +1,7 @@
 package signalling
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -156,6 +157,86 @@ func TestSignalsThatAreRefused(t *testing.T) {
 		} {
 			if got := bob.signal(test.kind, "s1", toStreamer, test.data); got != "" {
 				t.Errorf("%s: %q", name, got)
+			}
+		}
+	})
+}
+
+// Long descriptions are bounded by their bytes, and more for a streamer, who has as many peers.
+func TestSignalsOfManyBytes(t *testing.T) {
+	onNode(t, nil, func(t *testing.T, n *node) {
+		alice, bob := n.connect("alice"), n.connect("bob")
+		alice.golive()
+		bob.join(auth.RoleViewer)
+		if code := bob.signal(rooms.SignalRequest, "s1", rooms.ToStreamer, nil); code != "" {
+			t.Fatal(code)
+		}
+		sent := func(who *actor, to string) (taken int) {
+			for range 50 {
+				switch code := who.signal(rooms.SignalAnswer, "s1", to, describe(60<<10)); code {
+				case "":
+					taken++
+				case CodeRateLimited:
+					return taken
+				default:
+					t.Fatal(code)
+				}
+			}
+			return taken
+		}
+		if n := sent(bob, rooms.ToStreamer); n != signalBytesBurst/(60<<10) {
+			t.Errorf("a viewer said %d long answers at once", n)
+		}
+		if n := sent(alice, bob.Welcome.Connection); n != streamersShare*signalBytesBurst/(60<<10+30) {
+			t.Errorf("a streamer said %d long answers at once", n)
+		}
+		time.Sleep(2 * time.Second)
+		if n := sent(bob, rooms.ToStreamer); n != 2 {
+			t.Errorf("two seconds later a viewer said %d", n)
+		}
+	})
+}
+
+// Who reads slowly is not told too much by others, and does not lose the connection by it: that would be a way to end it.
+func TestSignalsToWhoDoesNotRead(t *testing.T) {
+	onNode(t, nil, func(t *testing.T, n *node) {
+		snail := n.knock(t)
+		snail.conn.SetReadLimit(-1)
+		var joined Joined
+		for _, m := range []string{`{"type":"hello","token":"` + n.token(auth.Claims{User: "snail", Grants: []auth.Grant{{Room: "*", Role: auth.RoleViewer}}}) + `"}`,
+			`{"type":"join","room":"alice","id":"1"}`} {
+			reply, err := snail.ask(m)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_ = json.Unmarshal([]byte(reply), &joined)
+		}
+		alice := n.connect("alice")
+		alice.golive()
+		busy := 0
+		for range 20 {
+			switch code := alice.signal(rooms.SignalOffer, "s1", joined.Member, describe(60<<10)); code {
+			case CodeRateLimited:
+				busy++
+			case "":
+			default:
+				t.Fatal(code)
+			}
+		}
+		if busy < 15 {
+			t.Errorf("of twenty long offers %d were refused", busy)
+		}
+		// There is room for what the service itself says, and the connection lives.
+		if _, err := alice.Chat(background, "alice", "still there?"); err != nil {
+			t.Fatal(err)
+		}
+		for {
+			_, frame, err := snail.conn.Read(background)
+			if err != nil {
+				t.Fatalf("the snail's connection ended with %v", err)
+			}
+			if bytes.Contains(frame, []byte("still there?")) {
+				return
 			}
 		}
 	})

@@ -42,7 +42,8 @@ type member struct{ name string }
 
 func (m member) Connection() string                     { return "n1-" + m.name }
 func (m member) User() presence.User                    { return presence.User{ID: m.name} }
-func (member) Send([]byte) bool                         { return true }
+func (member) Send([]byte)                              {}
+func (member) Signal([]byte) error                      { return nil }
 func (member) Joined(rooms.Joined)                      {}
 func (member) Cut(rooms.Cut)                            {}
 func (member) Reconnect(time.Duration, presence.Reason) {}
