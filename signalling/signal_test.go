@@ -223,7 +223,7 @@ func TestSignalsToWhoDoesNotRead(t *testing.T) {
 				t.Fatal(code)
 			}
 		}
-		if busy < 15 {
+		if busy < 17 { // one is under way, and two fill half of the queue
 			t.Errorf("of twenty long offers %d were refused", busy)
 		}
 		// There is room for what the service itself says, and the connection lives.
