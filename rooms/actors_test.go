@@ -37,17 +37,21 @@ type house struct {
 
 // open returns a node on which nothing runs: transitions are applied by
 // whoever makes them, and nothing happens once a second.
-func open(t testing.TB) *house {
+func open(t testing.TB, change ...func(*Config)) *house {
 	h := &house{t: t, store: presence.NewMemory(PresenceFollower)}
 	h.relay = NewMemory(h.store)
 	h.directory = presence.NewDirectory(h.store, quiet)
-	h.hub = NewHub(Config{Node: "n1", Store: h.store, Relay: h.relay, Directory: h.directory, Logger: quiet})
+	cfg := Config{Node: "n1", Store: h.store, Relay: h.relay, Directory: h.directory, Logger: quiet}
+	for _, f := range change {
+		f(&cfg)
+	}
+	h.hub = NewHub(cfg)
 	return h
 }
 
 // running is open with everything running, in a bubble.
-func running(t *testing.T) *house {
-	h := open(t)
+func running(t *testing.T, change ...func(*Config)) *house {
+	h := open(t, change...)
 	ctx, cancel := context.WithCancel(t.Context())
 	var all sync.WaitGroup
 	sweeper := presence.Sweeper{Store: h.store, Logger: quiet}

@@ -18,9 +18,10 @@ const (
 	DefaultMaxPeers = 8
 	// peerGrace is how long a session waits for a viewer whose connection has ended.
 	peerGrace = 30 * time.Second
-	// peeringsKept is how long the sessions of a streamer are remembered who does not come back. Half of that is how often
-	// they are said again.
-	peeringsKept = 24 * time.Hour
+	// peeringsKept is how long the sessions of a streamer are remembered who does not come back, and peeringsAgain how often
+	// they are said again: the store may have lost them.
+	peeringsKept  = time.Hour
+	peeringsAgain = time.Minute
 	// peeringsWithin bounds what is asked of the store for one signal.
 	peeringsWithin = 2 * time.Second
 	// laneMost is how many signals may wait for a streamer's node to take them, which it does at once unless the store is slow.
@@ -60,6 +61,7 @@ type peering struct {
 	Peering
 	former []string  // earlier members
 	goneAt time.Time // when the viewer was found gone; zero: they are there
+	darkAt time.Time // when their node was first not among the living; zero: it is
 }
 
 // take takes what a viewer, or a viewer's node, says, after what was taken before. It does not block.
@@ -174,7 +176,7 @@ func (p *peerings) openLocked(ctx context.Context, opened Peering, sig Signal) e
 
 // moveLocked notes over which connection a session's viewer is heard now.
 func (p *peerings) moveLocked(ctx context.Context, at *peering, user, member string) error {
-	at.goneAt = time.Time{}
+	at.goneAt, at.darkAt = time.Time{}, time.Time{}
 	if at.Member == member && at.User == user {
 		return nil
 	}
@@ -320,18 +322,31 @@ func (p *peerings) tick(ctx context.Context, now time.Time, alive func(node stri
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, at := range slices.Clone(p.open) {
-		switch {
-		case !at.goneAt.IsZero() && now.Sub(at.goneAt) >= peerGrace:
+		at.look(now, alive(nodeOf(at.Member)))
+		if at.waitedFor(at.goneAt, now) || at.waitedFor(at.darkAt, now) {
 			p.endLocked(ctx, at)
-		case !alive(nodeOf(at.Member)):
-			at.lost(now)
 		}
 	}
 	if p.over || len(p.open) == 0 {
 		p.hub.unwatchPeerings(p)
-	} else if now.Sub(p.savedAt) >= peeringsKept/2 && p.hub.cfg.Relay.KeepPeerings(ctx, p.room, p.allLocked()) == nil {
+	} else if now.Sub(p.savedAt) >= peeringsAgain && p.hub.cfg.Relay.KeepPeerings(ctx, p.room, p.allLocked()) == nil {
 		p.savedAt = now
 	}
+}
+
+// look notes whether the viewer's node lives. One that is new is not known to at once.
+func (at *peering) look(now time.Time, alive bool) {
+	switch {
+	case alive:
+		at.darkAt = time.Time{}
+	case at.darkAt.IsZero():
+		at.darkAt = now
+	}
+}
+
+// waitedFor reports whether a viewer was waited for long enough.
+func (at *peering) waitedFor(since, now time.Time) bool {
+	return !since.IsZero() && now.Sub(since) >= peerGrace
 }
 
 func (p *peerings) allLocked() []Peering {

@@ -28,7 +28,7 @@ import (
 //	tallylight:{17}:audience:<broadcast>  hash: <node> → what was watched there; viewers.lua describes it
 //	tallylight:{17}:distinct:<broadcast>  who watched, as a HyperLogLog; both end a week after the last report at the
 //	                                      latest, an hour after the record was written
-//	tallylight:{17}:peers:<room>    hash: signalling session → between whom it is; ends a day after the last change
+//	tallylight:{17}:peers:<room>    hash: signalling session → between whom it is; ends when it was not said again for an hour
 //	tallylight:{inbox-<node>}:inbox channel of one node; members: who is in a room elsewhere; signals: what members of
 //	                                this node are told by one elsewhere; signalled: what became of those sent from here
 //	tallylight:{control}:control    channel of all nodes; members: questions about who is in a room

@@ -135,7 +135,7 @@ type Relay interface {
 	Signal(ctx context.Context, node string, s Signal, answered func(error))
 	// Peerings returns the sessions that a room's streamer has open, as kept by
 	// KeepPeerings, which adds and replaces, until they are dropped: one by one,
-	// all of a room, or a day after the last was kept.
+	// all of a room, or an hour after the last was kept.
 	Peerings(ctx context.Context, room string) ([]Peering, error)
 	KeepPeerings(ctx context.Context, room string, kept []Peering) error
 	DropPeering(ctx context.Context, room, session string) error

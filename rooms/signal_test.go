@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -275,6 +276,51 @@ func TestSignalOfAStreamerWhoComesBack(t *testing.T) {
 	})
 }
 
+// A viewer's node that is not among the living may be new, and not known yet; if it stays away, its viewers are gone.
+func TestSignalOfAViewerWhoseNodeIsNotThere(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var known atomic.Bool
+		h := running(t, func(c *Config) {
+			c.Living = func() []string {
+				if known.Load() {
+					return []string{"n1", "n2"}
+				}
+				return []string{"n1"}
+			}
+		})
+		a := h.onAir("n1-a")
+		_, m := h.hub.memberOf(studio, a.id)
+		m.peerings.mu.Lock()
+		m.peerings.loaded = true
+		m.peerings.addLocked(&peering{Peering: Peering{Session: "s1", User: "bob", Member: "n2-b"}})
+		m.peerings.mu.Unlock()
+		pass(peerGrace - 5*time.Second)
+		known.Store(true)
+		pass(2 * peerGrace)
+		known.Store(false)
+		pass(peerGrace - 5*time.Second)
+		a.wantSignals()
+		pass(10 * time.Second)
+		a.wantSignals("bye s1 of n2-b")
+	})
+}
+
+// A store that has lost what it knew of sessions knows it again soon.
+func TestSignalSessionsAreSaidAgain(t *testing.T) {
+	inBubble(t, func(t *testing.T, h *house) {
+		h.onAir("n1-a")
+		b := h.quietly(bob, "n1-b")
+		b.signals(SignalRequest, "s1", ToStreamer)
+		if err := h.relay.DropPeerings(t.Context(), studio); err != nil {
+			t.Fatal(err)
+		}
+		pass(peeringsAgain + 2*time.Second)
+		if kept, _ := h.relay.Peerings(t.Context(), studio); len(kept) != 1 || kept[0].Session != "s1" {
+			t.Errorf("%+v are kept", kept)
+		}
+	})
+}
+
 // When the streamer is gone for good, so are the sessions.
 func TestSignalOfAStreamerWhoIsGone(t *testing.T) {
 	for _, why := range []presence.Reason{presence.ReasonLeft, presence.ReasonConnectionLost} {
@@ -382,6 +428,9 @@ func TestSignalsStayInOrder(t *testing.T) {
 		for i := range 500 {
 			h.hub.Signal(t.Context(), b, Signal{Room: studio, Session: "s1", Kind: SignalCandidate, To: ToStreamer, Data: []byte(fmt.Sprint(i))}, func(error) {})
 			h.hub.Signal(t.Context(), a, Signal{Room: studio, Session: "s1", Kind: SignalCandidate, To: "n1-b", Data: []byte(fmt.Sprint(i))}, func(error) {})
+			if i%(laneMost/2) == 0 {
+				synctest.Wait() // more would be refused
+			}
 		}
 		synctest.Wait()
 		for _, c := range []*client{a, b} {

@@ -183,9 +183,10 @@ export class Room extends Emitter<RoomEvents> {
       this.#receiveJoined(message, link);
       return;
     }
-    if (link !== this.#link) return;
+    // Signals are for us alone, and have no order with the rest: those to the place that we are leaving count as well.
     if (message.type === 'signal') this.emit('signal', message);
-    else if (message.type === 'event') this.#receiveEvent(message);
+    if (link !== this.#link || message.type === 'signal') return;
+    if (message.type === 'event') this.#receiveEvent(message);
     else this.#setViewers({ connections: message.connections });
   }
 
