@@ -188,3 +188,51 @@ test('the same room twice is one room, in two roles a mistake', async () => {
   expect(client.join('alice')).toBe(room);
   expect(() => client.join('alice', { role: 'streamer' })).toThrow(/viewer/);
 });
+
+const ice = (name: string) => [{ urls: [`turn:${name}`], username: 'u', credential: 'c' }];
+const signal = (kind: string, room = 'alice') => ({ type: 'signal', room, from: 'n1-b', user: { id: 'bob', name: 'Bob' }, session: 's', kind });
+
+test('signals are heard and sent, and the newest servers are known', async () => {
+  const { room, server } = await inAlice('streamer');
+  const heard: string[] = [];
+  room.on('signal', ({ kind, from }) => heard.push(`${kind} of ${from}`));
+  server.say(signal('request'), signal('candidate', 'another room'));
+  expect(heard).toEqual(['request of n1-b']);
+  await room.signal('n1-b', 's', 'offer', { type: 'offer', sdp: 'v=0' });
+  expect(server.requests('signal')).toMatchObject([{ room: 'alice', to: 'n1-b', session: 's', kind: 'offer', data: { sdp: 'v=0' } }]);
+
+  expect(room.iceServers).toEqual([]);
+  server.say({ type: 'ice_servers', ice_servers: ice('new') });
+  expect(room.iceServers).toEqual(ice('new'));
+  await comeBack(server, (request) => joined(request, { ice_servers: ice('newest') }));
+  expect(room.iceServers).toEqual(ice('newest'));
+});
+
+test('during a move, a signal to the place that is being left counts, as long as that is there', async () => {
+  const client = newClient();
+  await client.connect();
+  const rooms = ['alice', 'bob'].map((name) => client.join(name));
+  await Promise.all(rooms.map(({ ready }) => ready));
+  const heard: string[] = [];
+  rooms[0]!.on('signal', ({ kind }) => heard.push(kind));
+  const old = FakeSocket.last;
+  let answerBob: (() => void) | undefined;
+  FakeSocket.onCreate = (socket) => {
+    socket.answers.set('join', (request) => {
+      if (request['room'] === 'alice') return joined(request);
+      answerBob = () => socket.say({ ...joined(request), re: request['id'] });
+      return undefined;
+    });
+    socket.accept();
+  };
+  old.say({ type: 'reconnect', after_ms: 0, reason: 'drain' });
+  await settle();
+  await settle();
+  expect(old.closedByClient, 'the other room is not joined yet').toBe(false);
+  old.say(signal('offer'), chat(11, 'is counted elsewhere'));
+  FakeSocket.last.say(signal('candidate'));
+  expect(heard).toEqual(['offer', 'candidate']);
+  answerBob?.();
+  await settle();
+  expect(old.closedByClient).toBe(true);
+});
