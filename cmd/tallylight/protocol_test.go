@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -143,7 +144,7 @@ func wantInSequence(t *testing.T, b *inbox) {
 // stays and that the error names what was wrong.
 func TestEveryErrorCode(t *testing.T) {
 	t.Parallel()
-	p := start(t, "--drain=4s")
+	p := start(t, "--drain=4s", "--max-peers=1")
 	ctx := within(t, 60*time.Second)
 	alice, bob := p.dial("alice"), p.dial("bob")
 	for _, c := range []*client{alice, bob} {
@@ -195,6 +196,17 @@ func TestEveryErrorCode(t *testing.T) {
 			_, err := bob.Publish(ctx, "alice", "x.y", strings.Repeat("x", 9000))
 			return err
 		}, signalling.CodeTooLarge, "8192"},
+		{"a signal in no session", func() error {
+			return bob.Signal(ctx, signalling.Signal{Room: "alice", To: rooms.ToStreamer, Session: "s1", Kind: rooms.SignalCandidate})
+		}, signalling.CodePeerGone, "not open"},
+		{"a signal without a seat", func() error {
+			dave := p.dial("dave")
+			_, err := dave.Join(ctx, signalling.Join{Room: "alice"})
+			for _, c := range []*client{bob, dave} {
+				err = errors.Join(err, c.Signal(ctx, signalling.Signal{Room: "alice", To: rooms.ToStreamer, Session: c.Welcome.User.ID, Kind: rooms.SignalRequest}))
+			}
+			return err
+		}, signalling.CodePeerLimit, "no seat"},
 		{"chatter", func() (err error) {
 			for i := 0; err == nil && i < 20; i++ {
 				_, err = bob.Chat(ctx, "alice", "again")

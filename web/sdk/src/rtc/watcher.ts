@@ -60,6 +60,8 @@ export class Watcher extends Emitter<WatcherEvents> {
   #member: string | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #closed = false;
+  /** A page that goes gives its seat back, which would be kept for somebody who was only cut off. */
+  readonly #goodbye = () => this.#pause();
 
   constructor(room: Room, options: WatcherOptions = {}) {
     super();
@@ -71,6 +73,8 @@ export class Watcher extends Emitter<WatcherEvents> {
       room.on('joined', () => this.#joined()),
       room.on('ice', (servers) => this.#peer?.setIceServers(iceServers(servers))),
     ];
+    // Before the client, at the same event, lets go of the connection over which that is said.
+    globalThis.addEventListener?.('pagehide', this.#goodbye, { capture: true });
     this.#member = room.member;
     this.#streamerIs(room.streamer);
   }
@@ -97,6 +101,11 @@ export class Watcher extends Emitter<WatcherEvents> {
   close(): void {
     this.#closed = true;
     this.#unsubscribe.forEach((unsubscribe) => unsubscribe());
+    globalThis.removeEventListener?.('pagehide', this.#goodbye, { capture: true });
+    this.#pause();
+  }
+
+  #pause(): void {
     this.#drop({ bye: true });
     this.#setState('idle');
   }
@@ -114,7 +123,8 @@ export class Watcher extends Emitter<WatcherEvents> {
   #joined(): void {
     const moved = this.#member !== undefined && this.#member !== this.#room.member;
     this.#member = this.#room.member;
-    if (moved) this.#peer?.say('request');
+    if (this.#peer && moved) this.#peer.say('request');
+    else this.#streamerIs(this.#room.streamer); // a page that was hidden is back
   }
 
   #ask(): void {
