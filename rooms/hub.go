@@ -225,6 +225,9 @@ func (h *Hub) newMember(ctx context.Context, s Session, j Join, r *room) (*membe
 	}
 	m.fence = claimed.Lease.Fence
 	m.peerings = &peerings{hub: h, room: j.Room, streamer: s, began: claimed.Began}
+	if !claimed.Began {
+		m.peerings.resume()
+	}
 	// The snapshot that follows should already show the streamer as they are
 	// now. If this fails, the log's follower tells the room a little later.
 	if h.apply(ctx, presence.PartitionOf(j.Room)) == nil {

@@ -79,6 +79,12 @@ func (p *peerings) take(sig Signal, answered func(error)) {
 	}
 }
 
+// resume has the sessions looked at that the streamer had over an earlier connection, so that whoever of them is gone is
+// said goodbye to although nobody says anything in their session. It does not block.
+func (p *peerings) resume() {
+	p.take(Signal{Room: p.room, Kind: signalProbe}, func(error) {}) // which is in no session
+}
+
 func (p *peerings) work() {
 	for next := p.next(); next != nil; next = p.next() {
 		next()

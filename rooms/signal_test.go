@@ -321,6 +321,24 @@ func TestSignalSessionsAreSaidAgain(t *testing.T) {
 	})
 }
 
+// Who went while the streamer was away is said goodbye to, though nobody says anything in that session any more.
+func TestSignalOfAViewerWhoWentMeanwhile(t *testing.T) {
+	inBubble(t, func(t *testing.T, h *house) {
+		a, b, c := h.onAir("n1-a"), h.quietly(bob, "n1-b"), h.quietly(carol, "n1-c")
+		b.signals(SignalRequest, "s1", ToStreamer)
+		c.signals(SignalRequest, "s2", ToStreamer)
+		a.leave(presence.ReasonConnectionLost)
+		b.leave(presence.ReasonConnectionLost)
+		a2 := h.streamer(alice, "n1-a2")
+		pass(peerGrace - time.Second)
+		a2.wantSignals()
+		pass(2 * time.Second)
+		a2.wantSignals("bye s1 of n1-b")
+		c.signals(SignalCandidate, "s2", ToStreamer)
+		a2.wantSignals("candidate s2 of n1-c")
+	})
+}
+
 // When the streamer is gone for good, so are the sessions.
 func TestSignalOfAStreamerWhoIsGone(t *testing.T) {
 	for _, why := range []presence.Reason{presence.ReasonLeft, presence.ReasonConnectionLost} {

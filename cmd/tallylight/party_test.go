@@ -511,11 +511,6 @@ func (x *peer) candidate(data json.RawMessage) error {
 	return x.pc.AddICECandidate(c)
 }
 
-// offerAgain has the streamer make another offer in a session.
-func (p *party) offerAgain(session string) {
-	p.doing <- func() { p.peer(session).offer(true) }
-}
-
 // bye ends the session on both sides.
 func (x *peer) bye() {
 	x.end()

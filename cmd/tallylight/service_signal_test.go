@@ -139,7 +139,6 @@ func TestSignallingWithWhoIsGoneForGood(t *testing.T) {
 	at.Store(s.nodes[2])
 	alice.cut(0)
 	alice.awaitClient(within(t, 20*time.Second))
-	alice.offerAgain(stays.session) // so that her new node has reason to look
 	select {
 	case <-session.ended:
 		t.Logf("the streamer was told after %s", time.Since(began).Round(time.Millisecond))
