@@ -71,8 +71,11 @@ func TestSignallingBetweenNodes(t *testing.T) {
 
 // footprint is what a node, and Redis, hold.
 type footprint struct {
-	goroutines, heap int
-	keys             []string
+	goroutines int
+	// heap is the size at which garbage is collected next, which is a multiple of what the last collection found alive. The
+	// size of the heap itself would tell how long ago that was.
+	heap int
+	keys []string
 }
 
 // footprints returns one for each node. In a soak test it waits for a collection of garbage, which comes every two minutes.
@@ -86,7 +89,7 @@ func (s *service) footprints() []footprint {
 				return p.metric("go_memstats_last_gc_time_seconds") > float64(began.UnixNano())/1e9
 			})
 		}
-		all = append(all, footprint{goroutines: int(p.metric("go_goroutines")), heap: int(p.metric("go_memstats_heap_alloc_bytes"))})
+		all = append(all, footprint{goroutines: int(p.metric("go_goroutines")), heap: int(p.metric("go_memstats_next_gc_bytes"))})
 	}
 	for i := range all {
 		all[i].keys = s.keys()
