@@ -18,6 +18,8 @@ export interface Node {
   drain: () => void;
   /** Ends it at once. */
   stop: () => Promise<void>;
+  /** Ends it as a power cut would. */
+  kill: () => void;
 }
 
 const startMs = 20_000;
@@ -30,7 +32,7 @@ export async function startNode(...flags: string[]): Promise<Node> {
   child.stdout.on('data', (piece: Buffer) => (output += piece.toString()));
   child.stderr.on('data', (piece: Buffer) => (output += piece.toString()));
   const links = await waitForLinks(child, () => output);
-  return { links, log: () => output, drain: () => child.kill('SIGTERM'), stop: () => stop(child) };
+  return { links, log: () => output, drain: () => child.kill('SIGTERM'), stop: () => stop(child), kill: () => child.kill('SIGKILL') };
 }
 
 async function waitForLinks(child: ChildProcess, output: () => string): Promise<Links> {

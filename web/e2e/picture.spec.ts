@@ -46,12 +46,12 @@ async function wantMoving(at: TestPage, within = 10_000): Promise<void> {
     .toBe(true);
 }
 
-test('a viewer sees what the streamer sends, on another node, and goes on to when either is cut off for a while', async ({ start, open }, info) => {
-  test.setTimeout(120_000);
+test('a viewer sees what the streamer sends, on another node, and goes on to when either is cut off for a while, or their node is killed', async ({ start, open }, info) => {
+  test.setTimeout(180_000);
   const redis = await startRedis();
   const folder = await mkdtemp(join(tmpdir(), 'tallylight-picture-'));
   const shared = ['--redis', redis.url, '--database', `sqlite:${folder}/shared.db`, '--jwt-secret', 'the secret that both nodes share, 32 bytes'];
-  const [one, two] = [await start('--node', 'one', ...shared), await start('--node', 'two', ...shared)];
+  const [one, two, three] = [await start('--node', 'one', ...shared), await start('--node', 'two', ...shared), await start('--node', 'three', ...shared)];
   const wires = [await newWire(one.links.live), await newWire(two.links.live)];
   try {
     const alice = await open(wires[0]!.through(one.links.studio));
@@ -85,6 +85,17 @@ test('a viewer sees what the streamer sends, on another node, and goes on to whe
       while (Date.now() < until) await wantMoving(bob, 2_000);
       wire.mend();
       await who.wantConnection('connected', who === alice ? 10_000 : 40_000);
+      await wantMoving(bob, 2_000);
+      await expect(bob.page.getByTestId('player')).toHaveAttribute('data-state', 'live');
+    }
+
+    // The node of either is killed, and there is another.
+    for (const [who, wire, node] of [[bob, wires[1]!, two], [alice, wires[0]!, one]] as const) {
+      wire.lead(three.links.live);
+      node.kill();
+      const until = Date.now() + 5_000;
+      while (Date.now() < until) await wantMoving(bob, 2_000);
+      await who.wantConnection('connected', 20_000);
       await wantMoving(bob, 2_000);
       await expect(bob.page.getByTestId('player')).toHaveAttribute('data-state', 'live');
     }

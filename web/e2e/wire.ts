@@ -8,11 +8,14 @@ export interface Wire {
   /** Resets what is connected, and everything new until `mend`. */
   cut: () => void;
   mend: () => void;
+  /** Leads to another node from now on, as a balancer does when one is gone. */
+  lead: (link: string) => void;
   close: () => Promise<void>;
 }
 
 export async function newWire(to: string): Promise<Wire> {
-  const target = new URL(to);
+  const first = new URL(to);
+  let target = first;
   const sockets = new Set<Socket>();
   let whole = true;
   const server = createServer((near) => {
@@ -37,13 +40,16 @@ export async function newWire(to: string): Promise<Wire> {
   const { port } = server.address() as AddressInfo;
   const reset = () => sockets.forEach((socket) => socket.resetAndDestroy());
   return {
-    through: (link) => link.replace(target.host, `127.0.0.1:${port}`),
+    through: (link) => link.replace(first.host, `127.0.0.1:${port}`),
     cut: () => {
       whole = false;
       reset();
     },
     mend: () => {
       whole = true;
+    },
+    lead: (link) => {
+      target = new URL(link);
     },
     close: async () => {
       const closed = once(server, 'close');
