@@ -10,8 +10,14 @@ test.use({
 });
 
 /** Two peers in one page, who offer at the same time, again and again, over signalling that takes its time. */
-test('offers that cross are no harm: both sides have what the other sends', async ({ page }) => {
-  const vite = await createServer({ configFile: false, root: new URL('../sdk', import.meta.url).pathname, server: { port: 0 }, logLevel: 'silent' });
+test('offers that cross are no harm: both sides have what the other sends', async ({ page }, info) => {
+  const vite = await createServer({
+    configFile: false,
+    root: new URL('../sdk', import.meta.url).pathname,
+    cacheDir: info.outputPath('vite'), // nothing is left in the source tree
+    server: { port: 0 },
+    logLevel: 'silent',
+  });
   await vite.listen();
   try {
     await page.goto(`${vite.resolvedUrls!.local[0]}src/index.ts`);
