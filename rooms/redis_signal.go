@@ -68,7 +68,7 @@ func (r *Redis) Signal(ctx context.Context, node string, s Signal, answered func
 	case err != nil:
 		c.settle(id, unavailable(err))
 	case heard == 0 && slices.Contains(r.cfg.Nodes.Living(), node):
-		c.settle(id, errorOfOutcome("unavailable")) // it listens again in a moment
+		c.settle(id, presence.ErrUnavailable) // it listens again in a moment
 	case heard == 0:
 		c.settle(id, ErrPeerGone)
 	}
@@ -82,7 +82,7 @@ func (c *courier) expect(answered func(error)) (id string) {
 	id = strconv.FormatInt(c.nextID, 36)
 	c.out[id] = &carried{
 		answered: answered,
-		deadline: time.AfterFunc(SignalWithin, func() { c.settle(id, errorOfOutcome("unavailable")) }),
+		deadline: time.AfterFunc(SignalWithin, func() { c.settle(id, presence.ErrUnavailable) }),
 	}
 	return id
 }
