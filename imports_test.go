@@ -21,12 +21,14 @@ const module = "github.com/tallylight/tallylight"
 // not listed included: put it here and say in the commit why it is there.
 var arrows = map[string][]string{
 	"":                    nil, // only this test
-	"cmd/tallylight":      {"signalling", "web", "rooms", "presence", "auth", "migrations", "internal/handshake", "internal/redisconn", "internal/bench", "internal/usage"},
+	"cmd/tallylight":      {"signalling", "web", "rooms", "presence", "presence/record", "presence/webhook", "auth", "migrations", "internal/handshake", "internal/redisconn", "internal/bench", "internal/usage"},
 	"cmd/bare":            {"internal/bare"},
 	"signalling":          {"rooms", "presence", "auth", "internal/nowait", "internal/wire"},
-	"web":                 {"rooms", "presence", "auth"}, // never signalling: cmd hands it the handler of /v1/ws
+	"web":                 {"rooms", "presence", "presence/record", "presence/webhook", "auth"}, // never signalling: cmd hands it the handler of /v1/ws
 	"rooms":               {"presence", "auth", "internal/redisconn", "internal/wire"},
 	"presence":            {"internal/redisconn", "internal/wire"},
+	"presence/record":     {"presence", "presence/webhook", "internal/wire"}, // the history in SQL, which follows presence and is nothing that presence needs
+	"presence/webhook":    {"presence", "internal/wire"},                     // events and their delivery: of presence it knows the time alone
 	"auth":                nil,
 	"migrations":          nil,
 	"deploy":              {"auth", "signalling"},          // only tests of what is deployed: the images, nginx.conf; they ask it as clients

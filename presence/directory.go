@@ -50,6 +50,7 @@ type Directory struct {
 	loaded  [Partitions]bool
 	viewers map[string]int       // rooms that have any, offline ones too
 	counted map[string]struct{}  // rooms whose viewers changed since the last flush
+	turned  map[string]struct{}  // rooms that came to have viewers, or none
 	ended   map[string]endedPeak // broadcast → its peak
 	told    map[Kind]uint64      // transitions followed so far
 	feed    feed
@@ -74,6 +75,7 @@ func NewDirectory(log Log, logger *slog.Logger) *Directory {
 		onAir:   newCatalog(),
 		viewers: make(map[string]int),
 		counted: make(map[string]struct{}),
+		turned:  make(map[string]struct{}),
 		ended:   make(map[string]endedPeak),
 		told:    make(map[Kind]uint64),
 		feed:    newFeed(),
@@ -166,6 +168,9 @@ func (d *Directory) Peak(room, broadcast string) (peak int, known bool) {
 func (d *Directory) SetViewers(room string, viewers int) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if (d.viewers[room] == 0) != (viewers == 0) {
+		d.turned[room] = struct{}{}
+	}
 	if viewers == 0 {
 		delete(d.viewers, room)
 	} else {

@@ -513,3 +513,28 @@ func TestDirectoryFlushesCounts(t *testing.T) {
 		}
 	})
 }
+
+// Who looks after rooms learns which turned, once, and not which only changed.
+func TestDirectoryTurned(t *testing.T) {
+	d := NewDirectory(NewMemory(), quiet)
+	want := func(when string, want ...string) {
+		t.Helper()
+		got := d.Turned()
+		slices.Sort(got)
+		if !slices.Equal(got, want) {
+			t.Errorf("%s: turned %q, want %q", when, got, want)
+		}
+	}
+	d.SetViewers("attic", 1)
+	d.SetViewers(studio, 3)
+	want("at first", "attic", studio)
+	d.SetViewers(studio, 4)
+	want("one more came")
+	d.SetViewers("attic", 0)
+	d.SetViewers(studio, 0)
+	d.SetViewers(studio, 1)
+	want("all left, and one came back", "attic", studio)
+	if d.Viewers(studio) != 1 || d.Viewers("attic") != 0 || !slices.Equal(d.Viewed(PartitionOf(studio)), []string{studio}) {
+		t.Errorf("viewed are %q", d.Viewed(PartitionOf(studio)))
+	}
+}

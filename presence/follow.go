@@ -25,6 +25,10 @@ type Follower struct {
 	Name   string
 	Log    Log
 	Logger *slog.Logger
+	// Mine says which partitions a durable follower is to read now; nil: all. What
+	// it leaves alone others of its name read. It may change its mind at any time,
+	// and two may read the same for a while.
+	Mine func(partition int) bool
 	// From is where to read on in each partition. A durable follower's is
 	// fetched from the log.
 	From [Partitions]uint64
@@ -54,6 +58,10 @@ func (f *Follower) CaughtUp() time.Time { return time.Unix(0, f.caught.Load()) }
 func (f *Follower) read(ctx context.Context, partitions []int, all bool) {
 	start := time.Now()
 	for _, p := range partitions {
+		if f.Mine != nil && !f.Mine(p) {
+			f.begun[p] = false // somebody else goes on from here
+			continue
+		}
 		if err := f.readOn(ctx, p); err != nil {
 			all = false
 			if ctx.Err() == nil {

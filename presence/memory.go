@@ -10,6 +10,7 @@ import (
 // process, nothing blocks on the network, and nothing survives it.
 type Memory struct {
 	watchers watchers
+	notes    [Partitions]memoryNotes
 
 	mu        sync.Mutex
 	lastFence Fence

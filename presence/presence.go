@@ -122,6 +122,24 @@ func MillisOf(t time.Time) Millis { return Millis(t.UnixMilli()) }
 // Time returns the instant in UTC.
 func (m Millis) Time() time.Time { return time.UnixMilli(int64(m)).UTC() }
 
+// Time is an instant as HTTP tells it: RFC 3339, in UTC, with milliseconds.
+type Time Millis
+
+// TimeLayout is its form.
+const TimeLayout = "2006-01-02T15:04:05.000Z07:00"
+
+// MarshalText implements encoding.TextMarshaler.
+func (t Time) MarshalText() ([]byte, error) {
+	return []byte(Millis(t).Time().Format(TimeLayout)), nil
+}
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (t *Time) UnmarshalText(text []byte) error {
+	at, err := time.Parse(time.RFC3339, string(text))
+	*t = Time(MillisOf(at))
+	return err
+}
+
 // Fence orders the holders of a lease: it is larger with every claim, in every
 // room and over every restart of the store.
 type Fence int64

@@ -25,6 +25,7 @@ import (
 //	tallylight:{17}:partition      hash: epoch, seq, fence, clock, …
 //	tallylight:{17}:log            stream of transitions, ids <seq>-0
 //	tallylight:{17}:followers      hash: durable follower → seq
+//	tallylight:{17}:notes          stream of notes for the record, at most NotesKept
 //	tallylight:{17}:deadlines      sorted set: room → end of its window or handover on the partition's clock
 //	tallylight:{17}:held           set of rooms whose lease is not offline
 //	tallylight:{17}:dead           sorted set: lives of nodes that were declared dead → when
@@ -139,9 +140,9 @@ var _ Store = (*Redis)(nil)
 
 type redisPartition struct {
 	// Fixed: the names that are made anew for no call.
-	keys []string // KEYS of the scripts
-	base string   // ARGV[1]
-	log  string
+	keys       []string // KEYS of the scripts
+	base       string   // ARGV[1]
+	log, notes string
 
 	epoch atomic.Pointer[string] // under which this node knows the partition; toldMu is held when it changes
 	// asserting is held by who says what this node holds, and shared by who changes that: what is said must not be
@@ -170,7 +171,7 @@ func NewRedis(ctx context.Context, cfg RedisConfig, followers ...string) (*Redis
 		base := PartitionBase(cfg.Conn, p)
 		part := &r.parts[p]
 		part.keys = []string{partitionKey(cfg.Conn, p), logKey(cfg.Conn, p), followersKey(cfg.Conn, p), base + "deadlines", base + "held", base + "dead", base + "ended"}
-		part.base, part.log = base, logKey(cfg.Conn, p)
+		part.base, part.log, part.notes = base, logKey(cfg.Conn, p), notesKey(cfg.Conn, p)
 		part.told = make(map[string]bool)
 		part.epoch.Store(new(string))
 		r.listener.Listen(base+"news", redisconn.Handler{

@@ -120,10 +120,12 @@ type Due struct {
 	Lag       time.Duration
 }
 
-// Store keeps leases. Both implementations pass the same suite.
+// Store keeps leases, and what there is to say about them. Both implementations pass
+// the same suite.
 type Store interface {
 	Leases
 	Log
+	Notes
 	// Sweep lets go of the leases of these partitions that dead nodes held, ends
 	// the broadcasts whose window has passed and the handovers whose wait is
 	// over, and says how many it changed. The clock of each partition is its own:

@@ -53,6 +53,7 @@ func testStore(t *testing.T, run func(t *testing.T, test func(t *testing.T, s St
 		{"load and read continue each other", testLoadThenRead},
 		{"the log is kept until its durable follower has read it", testLogKept},
 		{"watchers are woken for the room's partition", testWatch},
+		{"notes are kept in order until they are dropped", testNotes},
 		{"a beat moves last seen, under the right fence only, and tells who was replaced", testBeat},
 	} {
 		t.Run(test.name, func(t *testing.T) { run(t, test.do) })
@@ -814,4 +815,51 @@ func testBeat(t *testing.T, s Store) {
 	beat(young.hold) // nobody holds it: nobody was replaced by anybody
 	beat(old.hold)
 	wantTold(t, s, "streamer.online", "live.started 1", "live.reconnecting 2 connection_lost")
+}
+
+func testNotes(t *testing.T, s Store) {
+	ctx, p := t.Context(), PartitionOf(studio)
+	kept := func(max int) (notes []Note) {
+		t.Helper()
+		notes, err := s.Notes(ctx, p, max)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return notes
+	}
+	if notes := kept(10); len(notes) != 0 {
+		t.Fatalf("at first: %+v", notes)
+	}
+	for i := range 3 {
+		err := s.Note(ctx, p, Note{Kind: NoteOccupied, Room: studio}, Note{Kind: NoteViewers, Data: fmt.Appendf(nil, `{"n":%d}`, i)})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.Note(ctx, (p+1)%Partitions, Note{Kind: NoteVacated, Room: "elsewhere"}); err != nil {
+		t.Fatal(err)
+	}
+	notes := kept(10)
+	if len(notes) != 6 || notes[0].Kind != NoteOccupied || notes[0].Room != studio || string(notes[5].Data) != `{"n":2}` {
+		t.Fatalf("got %+v", notes)
+	}
+	for i := range notes[1:] {
+		if CompareNotes(notes[i].ID, notes[i+1].ID) >= 0 {
+			t.Errorf("note %s is not before %s", notes[i].ID, notes[i+1].ID)
+		}
+	}
+	if some := kept(2); len(some) != 2 || some[1].ID != notes[1].ID {
+		t.Errorf("the first two are %+v", some)
+	}
+	for range 2 { // dropping again changes nothing
+		if err := s.DropNotes(ctx, p, notes[3].ID); err != nil {
+			t.Fatal(err)
+		}
+		if left := kept(10); len(left) != 2 || left[0].ID != notes[4].ID {
+			t.Errorf("left are %+v", left)
+		}
+	}
+	if err := s.DropNotes(ctx, p, notes[5].ID); err != nil || len(kept(10)) != 0 {
+		t.Errorf("left are %+v, %v", kept(10), err)
+	}
 }

@@ -80,7 +80,7 @@ func (h *Hub) forgetAudiences(now time.Time) {
 }
 
 // Figures returns what was counted of a broadcast that has ended, for
-// presence.NewRecorder. It need not wait until all nodes have heard of the end:
+// package record. It need not wait until all nodes have heard of the end:
 // from what they reported last it is known how that went on. Only users who came
 // for the first time in the last second may be missing, as they were not
 // reported yet, and all of a broadcast that was shorter. It blocks on the relay.

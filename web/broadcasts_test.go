@@ -1,6 +1,7 @@
 package web
 
 import (
+	"encoding/csv"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/tallylight/tallylight/auth"
 	"github.com/tallylight/tallylight/presence"
+	"github.com/tallylight/tallylight/presence/record"
 	"github.com/tallylight/tallylight/rooms"
 )
 
@@ -30,7 +32,12 @@ func TestBroadcasts(t *testing.T) {
 		start := time.Now()
 		alice := w.live("alice", presence.Details{Title: "Chess", Tags: []string{"blitz"}}).watched(4)
 		alice.watched(2)
-		w.get("/v1/broadcasts/"+alice.broadcast.ID, token).wantProblem(t, "still live", 404, "not_found", alice.broadcast.ID)
+		synctest.Wait()
+		a := w.get("/v1/broadcasts/"+alice.broadcast.ID, token)
+		a.wantStatus(t, "still live", http.StatusOK)
+		if got := decode[WholeRecord](t, a); got.State != record.Live || got.EndedAt != nil || got.PeakViewers == nil || *got.PeakViewers != 4 || got.WatchSeconds != nil {
+			t.Errorf("still live: got %+v", got)
+		}
 		w.listen("bob", "alice")
 		time.Sleep(30 * time.Minute)
 		w.listen("carol", "alice")
@@ -48,15 +55,19 @@ func TestBroadcasts(t *testing.T) {
 		got := page.Data[1]
 		if got.ID != alice.broadcast.ID || got.Streamer != (presence.User{ID: "alice", Name: "ALICE"}) || got.Room != "alice" || got.Title != "Chess" ||
 			fmt.Sprint(got.Tags) != "[blitz]" || got.Reason != presence.ReasonEndedByStreamer ||
-			got.StartedAt != Time(presence.MillisOf(start.Add(time.Millisecond))) || got.EndedAt-got.StartedAt != Time(time.Hour.Milliseconds()) ||
+			got.StartedAt != Time(presence.MillisOf(start.Add(time.Millisecond))) || *got.EndedAt-got.StartedAt != Time(time.Hour.Milliseconds()) ||
 			got.PeakViewers == nil || *got.PeakViewers != 4 ||
 			got.UniqueViewers == nil || *got.UniqueViewers != 2 || got.WatchSeconds == nil || *got.WatchSeconds != 5400 {
 			t.Errorf("got %+v", got)
 		}
-		a := w.get("/v1/broadcasts/"+alice.broadcast.ID, token)
+		a = w.get("/v1/broadcasts/"+alice.broadcast.ID, token)
 		a.wantStatus(t, "one", http.StatusOK)
-		if one := decode[Record](t, a); fmt.Sprint(one.ID, one.EndedAt) != fmt.Sprint(got.ID, got.EndedAt) {
+		one := decode[WholeRecord](t, a)
+		if one.ID != got.ID || *one.EndedAt != *got.EndedAt || one.State != record.Ended {
 			t.Errorf("got %+v, want %+v", one, got)
+		}
+		if n := len(one.Viewers); n != 61 || one.Viewers[1].Viewers != 1 || one.Viewers[60].Viewers != 2 || one.Viewers[60].At-one.Viewers[0].At != Time(time.Hour.Milliseconds()) {
+			t.Errorf("got %d samples of an hour: %+v", n, one.Viewers)
 		}
 		for _, id := range []string{"00000000-0000-7000-8000-000000000000", "nonsense", strings.ToUpper(alice.broadcast.ID)} {
 			w.get("/v1/broadcasts/"+id, token).wantProblem(t, id, 404, "not_found", "")
@@ -145,4 +156,41 @@ func TestBroadcastsRefuse(t *testing.T) {
 		w.get("/v1/broadcasts", token).wantProblem(t, "no database", 503, "unavailable", "record")
 		w.get("/v1/broadcasts/00000000-0000-7000-8000-000000000000", token).wantProblem(t, "no database", 503, "unavailable", "record")
 	}, public)
+}
+
+// A title is what a streamer likes: in a spreadsheet it must not be calculated.
+func TestBroadcastsAsTable(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		token := w.scoped(auth.ScopeDirectory)
+		for i, title := range []string{"=1+1", "Skizzen, \"quoted\"", "plain"} {
+			w.live(fmt.Sprint("user", i), presence.Details{Title: title, Tags: []string{"a", "b"}}).end()
+			time.Sleep(time.Minute)
+		}
+		table := func(query string) ([][]string, http.Header) {
+			a := w.do("GET", "/v1/broadcasts"+query, token, "", "Accept", "text/csv")
+			a.wantStatus(t, query, http.StatusOK)
+			if got := a.header.Get("Content-Type"); !strings.HasPrefix(got, "text/csv;") {
+				t.Errorf("%s: it is %s", query, got)
+			}
+			rows, err := csv.NewReader(strings.NewReader(string(a.body))).ReadAll()
+			if err != nil {
+				t.Fatal(err)
+			}
+			return rows, a.header
+		}
+		rows, header := table("?first=2")
+		if len(rows) != 3 || rows[0][5] != "title" || rows[1][5] != "plain" || rows[2][5] != `Skizzen, "quoted"` || rows[2][8] != "a b" || rows[2][4] != "ended" {
+			t.Errorf("got %q", rows)
+		}
+		next, _, ok := strings.Cut(strings.TrimPrefix(header.Get("Link"), "</v1/broadcasts"), `>; rel="next"`)
+		if !ok {
+			t.Fatalf("the next page is %q", header.Get("Link"))
+		}
+		if rows, header := table(next); len(rows) != 2 || rows[1][5] != "'=1+1" || header.Get("Link") != "" {
+			t.Errorf("got %q, then %q", rows, header.Get("Link"))
+		}
+		if rows, _ := table("/" + rows[1][0]); fmt.Sprint(rows[0]) != "[at viewers]" {
+			t.Errorf("got %q", rows)
+		}
+	})
 }

@@ -3,29 +3,13 @@ package web
 import (
 	"errors"
 	"net/http"
-	"time"
 
 	"github.com/tallylight/tallylight/auth"
 	"github.com/tallylight/tallylight/presence"
 )
 
-// Time is an instant as this API writes it: RFC 3339, in UTC, with
-// milliseconds.
-type Time presence.Millis
-
-const timeLayout = "2006-01-02T15:04:05.000Z07:00"
-
-// MarshalText implements encoding.TextMarshaler.
-func (t Time) MarshalText() ([]byte, error) {
-	return []byte(presence.Millis(t).Time().Format(timeLayout)), nil
-}
-
-// UnmarshalText implements encoding.TextUnmarshaler.
-func (t *Time) UnmarshalText(text []byte) error {
-	at, err := time.Parse(time.RFC3339, string(text))
-	*t = Time(presence.MillisOf(at))
-	return err
-}
+// Time is how the API tells an instant.
+type Time = presence.Time
 
 // Row is one broadcast in the list of who is live.
 type Row struct {

@@ -14,6 +14,9 @@ import (
 
 	"github.com/go-chi/chi/v5"
 	"go.yaml.in/yaml/v3"
+
+	"github.com/tallylight/tallylight/presence"
+	"github.com/tallylight/tallylight/presence/record"
 )
 
 // contract is openapi.yaml.
@@ -167,11 +170,11 @@ func stringMismatches(node map[string]any, v, where string) []string {
 		return []string{fmt.Sprintf("%s: %q does not match %s", where, v, pattern)}
 	}
 	if node["format"] == "date-time" {
-		if at, err := time.Parse(timeLayout, v); err != nil || at.UTC().Format(timeLayout) != v {
+		if at, err := time.Parse(presence.TimeLayout, v); err != nil || at.UTC().Format(presence.TimeLayout) != v {
 			return []string{fmt.Sprintf("%s: %q is not a time in UTC with milliseconds", where, v)}
 		}
 	}
-	if node["format"] == "uuid" && !isUUID(v) {
+	if node["format"] == "uuid" && !record.ValidID(v) {
 		return []string{fmt.Sprintf("%s: %q is not a UUID", where, v)}
 	}
 	return nil

@@ -76,14 +76,16 @@ func (p *params) many(name, form string, ok func(string) bool) []string {
 }
 
 // first returns how many rows a page may have.
-func (p *params) first() int {
+func (p *params) first() int { return p.firstOf(defaultFirst, maxFirst) }
+
+func (p *params) firstOf(otherwise, most int) int {
 	value := p.one("first")
 	if value == "" {
-		return defaultFirst
+		return otherwise
 	}
 	n, err := strconv.Atoi(value)
-	if err != nil || n < 1 || n > maxFirst {
-		p.refuse("first %.100q is not a number from 1 to %d", value, maxFirst)
+	if err != nil || n < 1 || n > most {
+		p.refuse("first %.100q is not a number from 1 to %d", value, most)
 	}
 	return n
 }

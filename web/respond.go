@@ -189,12 +189,16 @@ func (s *server) write(w http.ResponseWriter, r *http.Request, status int, mime 
 		http.Error(w, "internal error", http.StatusInternalServerError)
 		return
 	}
+	s.writeBytes(w, status, mime, append(body, '\n'))
+}
+
+func (s *server) writeBytes(w http.ResponseWriter, status int, mime string, body []byte) {
 	h := w.Header()
 	h.Set("Content-Type", mime)
 	h.Set("Cache-Control", "no-store") // it depends on the token, and on the moment
 	h.Set("X-Content-Type-Options", "nosniff")
 	w.WriteHeader(status)
-	_, _ = w.Write(append(body, '\n')) // the client may be gone; there is nobody else to tell
+	_, _ = w.Write(body) // the client may be gone; there is nobody else to tell
 }
 
 // panicked tells of a bug in a handler. If the answer has begun, all that is

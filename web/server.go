@@ -20,6 +20,7 @@ import (
 
 	"github.com/tallylight/tallylight/auth"
 	"github.com/tallylight/tallylight/presence"
+	"github.com/tallylight/tallylight/presence/record"
 	"github.com/tallylight/tallylight/rooms"
 )
 
@@ -32,7 +33,7 @@ type Config struct {
 	Hub       *rooms.Hub          // required
 	Store     presence.Store      // required
 	Directory *presence.Directory // required
-	Records   *presence.Records   // required
+	Records   *record.Store       // required
 	Verifier  *auth.Verifier      // required
 	Logger    *slog.Logger        // required
 

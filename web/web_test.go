@@ -23,6 +23,7 @@ import (
 	"github.com/tallylight/tallylight/auth"
 	"github.com/tallylight/tallylight/migrations"
 	"github.com/tallylight/tallylight/presence"
+	"github.com/tallylight/tallylight/presence/record"
 	"github.com/tallylight/tallylight/rooms"
 )
 
@@ -73,10 +74,10 @@ func newWorld(t *testing.T, change ...func(*Config)) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.store = presence.NewMemory(rooms.PresenceFollower, presence.RecordFollower)
+	w.store = presence.NewMemory(rooms.PresenceFollower, record.Follower)
 	directory := presence.NewDirectory(w.store, logger)
 	relay := rooms.NewMemory(w.store)
-	records := &presence.Records{DB: db}
+	records := &record.Store{DB: db}
 	w.cfg = Config{
 		Node: "n1", Store: w.store, Directory: directory, Records: records, Verifier: verifier, Logger: logger,
 		Hub:      rooms.NewHub(rooms.Config{Node: "n1", Store: w.store, Relay: relay, Directory: directory, Logger: logger}),
@@ -86,7 +87,7 @@ func newWorld(t *testing.T, change ...func(*Config)) *world {
 	for _, c := range change {
 		c(&w.cfg)
 	}
-	recorder := presence.NewRecorder(w.store, logger, records, w.cfg.Hub.Figures)
+	recorder := record.New(record.Config{Store: records, Log: w.store, Notes: w.store, Directory: w.cfg.Directory, Logger: logger, Figures: w.cfg.Hub.Figures})
 	sweeper := presence.Sweeper{Store: w.store, Logger: logger}
 	w.run(directory.Run, w.cfg.Hub.Run, recorder.Run, sweeper.Run)
 	w.serve()

@@ -10,6 +10,7 @@ import (
 
 	"github.com/tallylight/tallylight/internal/redisconn"
 	"github.com/tallylight/tallylight/presence"
+	"github.com/tallylight/tallylight/presence/record"
 	"github.com/tallylight/tallylight/rooms"
 )
 
@@ -26,6 +27,8 @@ type backend struct {
 	nodes func() []string
 	// rank says which partitions this node sweeps; nil: all.
 	rank func(partition int) int
+	// mine says which partitions' record this node writes; nil: all.
+	mine func(partition int) bool
 	// log runs as long as anybody follows the log, work as long as there are sessions.
 	log, work []func(context.Context)
 	// checks are what newcomers need beside the node itself.
@@ -48,7 +51,7 @@ func openBackend(ctx context.Context, cfg serveCmd, node string, logger *slog.Lo
 	}
 	nodes := presence.NewNodes(conn, node, logger)
 	store, err := presence.NewRedis(ctx, presence.RedisConfig{Conn: conn, Node: node, Nodes: nodes, Logger: logger, Heartbeat: cfg.HeartbeatInterval},
-		rooms.PresenceFollower, presence.RecordFollower)
+		rooms.PresenceFollower, record.Follower)
 	if err != nil {
 		_ = conn.Close() // the first error says more
 		return nil, fmt.Errorf("--redis: %w", err)
@@ -56,6 +59,7 @@ func openBackend(ctx context.Context, cfg serveCmd, node string, logger *slog.Lo
 	relay := rooms.NewRedis(rooms.RedisConfig{Conn: conn, Node: node, Store: store, Nodes: nodes, Logger: logger})
 	return &backend{
 		store: store, relay: relay, nodes: nodes.Living, rank: nodes.Rank,
+		mine: func(partition int) bool { return nodes.Rank(partition) == 0 },
 		connect: func(d *presence.Directory, h *rooms.Hub) {
 			known := func(partition int) presence.Knowledge {
 				k := d.Knowledge(partition)
@@ -120,7 +124,7 @@ func redisMetrics(nodes *presence.Nodes, store *presence.Redis, relay *rooms.Red
 
 // alone is the backend of a node that shares nothing.
 func alone() *backend {
-	store := presence.NewMemory(rooms.PresenceFollower, presence.RecordFollower)
+	store := presence.NewMemory(rooms.PresenceFollower, record.Follower)
 	relay := rooms.NewMemory(store)
 	return &backend{
 		store: store, relay: relay,

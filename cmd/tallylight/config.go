@@ -38,9 +38,12 @@ type serveCmd struct {
 	TURNLife   time.Duration `name:"turn-life" default:"1h" help:"How long credentials for the TURN servers are good for; connections get new ones before."`
 	MaxPeers   int           `default:"8" placeholder:"N" help:"Signalling sessions that a streamer may have open: viewers who get the stream from the streamer directly."`
 
-	HeartbeatInterval time.Duration `default:"50s" help:"How often clients send a heartbeat; a streamer silent for two and a half of these is gone."`
-	PingInterval      time.Duration `default:"20s" help:"How often the server pings; 0 never."`
-	Drain             time.Duration `default:"20s" help:"Time over which clients are sent away on SIGTERM."`
+	HeartbeatInterval   time.Duration `default:"50s" help:"How often clients send a heartbeat; a streamer silent for two and a half of these is gone."`
+	PingInterval        time.Duration `default:"20s" help:"How often the server pings; 0 never."`
+	KeepRecords         time.Duration `default:"0" help:"How long broadcasts are kept on record after their end, such as 8760h; 0 for ever."`
+	WebhookAllowPrivate bool          `help:"Let webhooks be at private and loopback addresses, and without TLS."`
+
+	Drain time.Duration `default:"20s" help:"Time over which clients are sent away on SIGTERM."`
 
 	Dev bool `help:"Everything in memory (but for --redis), a secret of its own, and ready-made links: to try it out."`
 
@@ -62,6 +65,8 @@ func (c *serveCmd) check() error {
 		return usagef("--heartbeat-interval must be above 0, not %s", c.HeartbeatInterval)
 	case c.PingInterval < 0:
 		return usagef("--ping-interval must not be below 0; 0 turns pings off")
+	case c.KeepRecords < 0:
+		return usagef("--keep-records must not be below 0, not %s; 0 is for ever", c.KeepRecords)
 	case c.Drain < 0:
 		return usagef("--drain must not be below 0, not %s", c.Drain)
 	case c.MaxConnections < 0:

@@ -9,7 +9,8 @@ import (
 	"path/filepath"
 
 	"github.com/tallylight/tallylight/migrations"
-	"github.com/tallylight/tallylight/presence"
+	"github.com/tallylight/tallylight/presence/record"
+	"github.com/tallylight/tallylight/presence/webhook"
 )
 
 // defaultDatabase is where records go when no flag says otherwise.
@@ -18,7 +19,8 @@ const defaultDatabase = "sqlite:tallylight.db"
 // database is the SQL database with its schema up to date.
 type database struct {
 	db      *sql.DB
-	records *presence.Records
+	records *record.Store
+	hooks   *webhook.Store
 	cleanUp func() error
 }
 
@@ -41,7 +43,7 @@ func openDatabase(ctx context.Context, cfg serveCmd) (*database, error) {
 	if err != nil {
 		return nil, errors.Join(err, cleanUp())
 	}
-	d := &database{db: db, records: &presence.Records{DB: db}, cleanUp: cleanUp}
+	d := &database{db: db, records: &record.Store{DB: db}, hooks: &webhook.Store{DB: db}, cleanUp: cleanUp}
 	if err := migrations.Up(ctx, db, dialect); err != nil {
 		return nil, errors.Join(fmt.Errorf("--database: %w", err), d.close())
 	}

@@ -17,6 +17,8 @@ import (
 	"github.com/tallylight/tallylight/auth"
 	"github.com/tallylight/tallylight/internal/handshake"
 	"github.com/tallylight/tallylight/presence"
+	"github.com/tallylight/tallylight/presence/record"
+	"github.com/tallylight/tallylight/presence/webhook"
 	"github.com/tallylight/tallylight/rooms"
 	"github.com/tallylight/tallylight/signalling"
 	"github.com/tallylight/tallylight/web"
@@ -77,7 +79,8 @@ type node struct {
 	logger   *slog.Logger
 	records  *database
 	backend  *backend
-	recorder *presence.Follower
+	recorder *record.Recorder
+	sender   *webhook.Sender
 	sockets  *signalling.Server
 	http     *http.Server
 	asked    chan struct{} // holds one element once a command asked for a drain
@@ -115,9 +118,13 @@ func newNode(ctx context.Context, cfg serveCmd, logger *slog.Logger) (*node, err
 		Node: n.id, Store: store, Relay: n.backend.relay, Directory: n.directory, Logger: logger,
 		Stale: n.backend.stale, Drain: n.beginDrain, Living: n.backend.nodes, MaxPeers: cfg.MaxPeers,
 	})
-	n.recorder = presence.NewRecorder(store, logger, db.records, n.hub.Figures)
+	n.sender = webhook.NewSender(webhook.Config{Store: db.hooks, Logger: logger, AllowPrivate: cfg.WebhookAllowPrivate})
+	n.recorder = record.New(record.Config{
+		Store: db.records, Log: store, Notes: store, Directory: n.directory, Logger: logger,
+		Figures: n.hub.Figures, Mine: n.backend.mine, Written: n.sender.Wake, Keep: cfg.KeepRecords,
+	})
 	n.backend.connect(n.directory, n.hub)
-	metrics.MustRegister(n.directory, n.hub)
+	metrics.MustRegister(n.directory, n.hub, n.sender)
 	metrics.MustRegister(n.backend.metrics...)
 	admit, admitFrom := cfg.admission()
 	n.sockets = signalling.NewServer(signalling.Config{
@@ -159,7 +166,7 @@ func (n *node) start(listener net.Listener, halt context.Context, within time.Du
 	handshakesFirst := handshake.Listen(listener, handshake.Config{
 		Path: web.SocketPath, Handler: n.http.Handler, Patience: requestWithin, Logger: n.logger,
 	})
-	n.recording.begin(append(n.backend.log, n.directory.Run, n.recorder.Run)...)
+	n.recording.begin(append(n.backend.log, n.directory.Run, n.recorder.Run, n.sender.Run)...)
 	sweeper := presence.Sweeper{Store: n.backend.store, Logger: n.logger, Rank: n.backend.rank}
 	n.work.begin(append(n.backend.work, n.hub.Run, n.sockets.Run, sweeper.Run, func(ctx context.Context) {
 		select {

@@ -17,6 +17,7 @@ import (
 	"github.com/tallylight/tallylight/internal/testserver"
 	"github.com/tallylight/tallylight/internal/usage"
 	"github.com/tallylight/tallylight/presence"
+	"github.com/tallylight/tallylight/presence/record"
 	"github.com/tallylight/tallylight/rooms"
 	"github.com/tallylight/tallylight/web"
 )
@@ -49,7 +50,7 @@ func gather(t *testing.T, redis, prefix string) *multitude {
 	m := &multitude{t: t, id: "multitude"}
 	m.nodes = presence.NewNodes(conn, m.id, quiet)
 	m.store, err = presence.NewRedis(ctx, presence.RedisConfig{Conn: conn, Node: m.id, Nodes: m.nodes, Logger: quiet, Heartbeat: time.Hour},
-		rooms.PresenceFollower, presence.RecordFollower)
+		rooms.PresenceFollower, record.Follower)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,0 +1,210 @@
+package record
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"time"
+
+	"github.com/tallylight/tallylight/presence"
+	"github.com/tallylight/tallylight/presence/webhook"
+)
+
+const (
+	// auditEvery is how often it is looked for broadcasts that the record has and
+	// nobody else, and for rooms.
+	auditEvery = time.Minute
+	// lostAfter is for how long nothing must have come of a broadcast that nobody
+	// knows, to be sure that the record is not just ahead of this node.
+	lostAfter = time.Minute
+	// forgetEvery is how often what is too old is dropped.
+	forgetEvery = 10 * time.Minute
+	// deliveriesKept is for how long it is known what became of deliveries, unless
+	// broadcasts are kept for a shorter time.
+	deliveriesKept = 30 * 24 * time.Hour
+)
+
+// housekeeping says when it was last done.
+type housekeeping struct{ audited, forgot time.Time }
+
+// keepHouse looks for what no transition will tell any more.
+func (r *Recorder) keepHouse(ctx context.Context, now time.Time) {
+	if r.house.audited.IsZero() { // those who were there before may take some time to be known
+		r.house.audited = now
+	}
+	if now.Sub(r.house.audited) >= auditEvery && !r.cfg.Directory.Stale() {
+		r.house.audited = now
+		if err := errors.Join(r.closeLost(ctx, now), r.auditRooms(ctx)); err != nil && ctx.Err() == nil {
+			r.complain("record: looking for what was lost failed; it is tried again", err)
+		}
+	}
+	if now.Sub(r.house.forgot) >= forgetEvery && r.cfg.Mine(0) { // it is for one to do, and that is as good as any
+		r.house.forgot = now
+		if err := r.forget(ctx, now); err != nil && ctx.Err() == nil {
+			r.complain("record: dropping what is too old failed; it is tried again", err)
+		}
+	}
+}
+
+// open is a broadcast that has not ended, as far as the record tells.
+type open struct {
+	id, room string
+	version  int64
+	seen     presence.Millis
+}
+
+// opens returns those of which nothing came since a time. There may be as many as
+// are live.
+func (s *Store) opens(ctx context.Context, before presence.Millis) ([]open, error) {
+	rows, err := s.DB.QueryContext(ctx, `SELECT id, room, version, seen_at FROM broadcasts WHERE ended_at IS NULL AND seen_at < $1`, int64(before))
+	if err != nil {
+		return nil, explain("looking for open broadcasts", err)
+	}
+	defer rows.Close()
+	var all []open
+	for rows.Next() {
+		var o open
+		if err := rows.Scan(&o.id, &o.room, &o.version, &o.seen); err != nil {
+			return nil, explain("looking for open broadcasts", err)
+		}
+		all = append(all, o)
+	}
+	return all, explain("looking for open broadcasts", rows.Err())
+}
+
+// closeLost ends broadcasts that nobody holds, nor waits for: Redis has lost them,
+// with the transition that ended them. When exactly that was nobody knows.
+func (r *Recorder) closeLost(ctx context.Context, now time.Time) error {
+	opens, err := r.cfg.Store.opens(ctx, presence.MillisOf(now.Add(-lostAfter)))
+	if err != nil {
+		return err
+	}
+	for _, o := range opens {
+		if !r.cfg.Mine(presence.PartitionOf(o.room)) {
+			continue
+		}
+		if b := r.cfg.Directory.Room(o.room).View.Broadcast; b != nil && b.ID == o.id {
+			continue
+		}
+		if err := r.closeOne(ctx, o, presence.ReasonLost); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// closeOne ends a broadcast in the record, unless anything has come of it since.
+// The version stays: should its true end be heard of after all, that is newer.
+func (r *Recorder) closeOne(ctx context.Context, o open, why presence.Reason) error {
+	return r.inTx(ctx, func(ctx context.Context, tx *sql.Tx, outbox *webhook.Outbox) error {
+		old, err := lock(ctx, tx, o.id)
+		if err != nil || old == nil || old.state == Ended || old.version != o.version {
+			return err
+		}
+		s := state{}
+		if s.Broadcast, err = scan(tx.QueryRowContext(ctx, `SELECT `+columns+` FROM broadcasts WHERE id = $1`, o.id).Scan); err != nil {
+			return err
+		}
+		s.State, s.Reason = Ended, why
+		if s.EndedAt, err = lastSign(ctx, tx, o); err != nil {
+			return err
+		}
+		if err := s.peakOfSamples(ctx, tx); err != nil {
+			return err
+		}
+		_, err = tx.ExecContext(ctx, `UPDATE broadcasts SET state = $2, ended_at = $3, reason = $4, peak_viewers = CASE WHEN $5 > peak_viewers OR peak_viewers IS NULL THEN $5 ELSE peak_viewers END WHERE id = $1`,
+			o.id, string(Ended), int64(s.EndedAt), string(why), s.PeakViewers)
+		if err != nil {
+			return explain("closing broadcast "+o.id, err)
+		}
+		r.cfg.Logger.Warn("record: a broadcast of which nobody knows any more is closed", "broadcast", o.id, "room", o.room, "reason", why)
+		for _, e := range eventsOf(old, s.Broadcast, 0) {
+			if err := outbox.Add(ctx, e); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// lastSign returns when a broadcast was last known to be running.
+func lastSign(ctx context.Context, tx *sql.Tx, o open) (presence.Millis, error) {
+	var sampled sql.NullInt64
+	err := tx.QueryRowContext(ctx, `SELECT max(at) FROM viewer_samples WHERE broadcast = $1`, o.id).Scan(&sampled)
+	return max(o.seen, presence.Millis(sampled.Int64)), explain("looking at viewer samples", err)
+}
+
+// auditRooms notes that rooms are vacated which the record has as occupied and
+// nobody views: whoever should have noted it died.
+func (r *Recorder) auditRooms(ctx context.Context) error {
+	rows, err := r.cfg.Store.DB.QueryContext(ctx, `SELECT room FROM occupied_rooms`)
+	if err != nil {
+		return explain("looking for occupied rooms", err)
+	}
+	defer rows.Close()
+	var gone []string
+	for rows.Next() {
+		var room string
+		if err := rows.Scan(&room); err != nil {
+			return explain("looking for occupied rooms", err)
+		}
+		if r.watched.mine[presence.PartitionOf(room)] && !r.watched.noted[room] && r.cfg.Directory.Viewers(room) == 0 {
+			gone = append(gone, room)
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return explain("looking for occupied rooms", err)
+	}
+	for _, room := range gone {
+		if err := r.vacate(ctx, room); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// forget drops what is too old.
+func (r *Recorder) forget(ctx context.Context, now time.Time) error {
+	kept := deliveriesKept
+	if r.cfg.Keep > 0 {
+		kept = min(kept, r.cfg.Keep)
+		for more := true; more; {
+			var err error
+			if more, err = r.cfg.Store.Forget(ctx, presence.MillisOf(now.Add(-r.cfg.Keep))); err != nil {
+				return err
+			}
+		}
+	}
+	for more := true; more; {
+		var err error
+		if more, err = r.hooks.Forget(ctx, presence.MillisOf(now.Add(-kept))); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Forget drops broadcasts that ended before a time, with their samples. It drops
+// at most some hundreds, and says whether there may be more.
+func (s *Store) Forget(ctx context.Context, before presence.Millis) (more bool, err error) {
+	const most = 500
+	tx, err := s.DB.BeginTx(ctx, nil)
+	if err != nil {
+		return false, explain("dropping old broadcasts", err)
+	}
+	defer tx.Rollback()
+	// The oldest by start are looked at first, for which there is an index.
+	const old = `SELECT id FROM broadcasts WHERE started_at < $1 AND ended_at < $1 ORDER BY started_at, id LIMIT $2`
+	if _, err := tx.ExecContext(ctx, `DELETE FROM viewer_samples WHERE broadcast IN (`+old+`)`, int64(before), most); err != nil {
+		return false, explain("dropping old viewer samples", err)
+	}
+	result, err := tx.ExecContext(ctx, `DELETE FROM broadcasts WHERE id IN (`+old+`)`, int64(before), most)
+	if err != nil {
+		return false, explain("dropping old broadcasts", err)
+	}
+	n, err := result.RowsAffected()
+	if err != nil {
+		return false, explain("dropping old broadcasts", err)
+	}
+	return n == most, explain("dropping old broadcasts", tx.Commit())
+}

@@ -1,0 +1,181 @@
+// Package record keeps the history of broadcasts: when was who live, why did it
+// end, how many watched.
+//
+// It follows the log of transitions (Recorder). What each does to the record is
+// one step with the events that webhooks are told: both are written in one
+// transaction, or neither. A transition is told apart by its broadcast and
+// version, and one that is not newer than the record changes nothing, so that
+// the log may be read by any node, and read again.
+package record
+
+import (
+	"context"
+	"database/sql"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/google/uuid"
+
+	"github.com/tallylight/tallylight/presence"
+)
+
+// Broadcast is the record of one. EndedAt and Reason are zero while it runs.
+type Broadcast struct {
+	ID        string
+	Streamer  presence.User
+	Room      string
+	Details   presence.Details
+	State     State
+	StartedAt presence.Millis
+	EndedAt   presence.Millis
+	Reason    presence.Reason
+	Version   int64 // of the last transition that it reflects
+
+	changedAt presence.Millis // when that was; known only while it is written
+	presence.Figures
+}
+
+// State is what a broadcast was doing at its last transition.
+type State string
+
+const (
+	Live         State = "live"
+	Reconnecting State = "reconnecting"
+	Ended        State = "ended"
+)
+
+// Query asks for broadcasts, latest start first. Zero fields match everything.
+type Query struct {
+	First    int
+	After    string // the cursor of the last broadcast of the page before
+	Streamer string
+	Room     string
+	From, To presence.Millis // started in [From, To)
+}
+
+// Store is the table of broadcasts, and what belongs to them. Its statements run
+// on SQLite and on PostgreSQL alike. Methods block on the database.
+type Store struct {
+	DB *sql.DB
+}
+
+const columns = `id, streamer, streamer_name, room, title, category, language, tags, state,
+	started_at, coalesce(ended_at, 0), reason, version, peak_viewers, unique_viewers, watch_seconds`
+
+// ErrCursor: the cursor is not one of a list of broadcasts.
+var ErrCursor = errors.New("the cursor is not one of this list")
+
+// List returns one page of broadcasts, latest start first, or ErrCursor.
+func (s *Store) List(ctx context.Context, q Query) ([]Broadcast, error) {
+	where, args, err := q.where()
+	if err != nil {
+		return nil, err
+	}
+	args = append(args, q.First)
+	rows, err := s.DB.QueryContext(ctx, fmt.Sprintf(
+		`SELECT %s FROM broadcasts %s ORDER BY started_at DESC, id DESC LIMIT $%d`, columns, where, len(args)), args...)
+	if err != nil {
+		return nil, fmt.Errorf("listing broadcasts: %w", err)
+	}
+	defer rows.Close()
+	page := []Broadcast{}
+	for rows.Next() {
+		b, err := scan(rows.Scan)
+		if err != nil {
+			return nil, err
+		}
+		page = append(page, b)
+	}
+	return page, rows.Err()
+}
+
+func (q Query) where() (string, []any, error) {
+	var terms []string
+	var args []any
+	add := func(given bool, term string, values ...any) {
+		if given {
+			numbers := make([]any, len(values))
+			for i, value := range values {
+				args = append(args, value)
+				numbers[i] = len(args)
+			}
+			terms = append(terms, fmt.Sprintf(term, numbers...))
+		}
+	}
+	if q.After != "" {
+		at, id, err := parseCursor(q.After)
+		if err != nil {
+			return "", nil, err
+		}
+		add(true, "(started_at, id) < ($%d, $%d)", at, id)
+	}
+	add(q.Streamer != "", "streamer = $%d", q.Streamer)
+	add(q.Room != "", "room = $%d", q.Room)
+	add(q.From != 0, "started_at >= $%d", int64(q.From))
+	add(q.To != 0, "started_at < $%d", int64(q.To))
+	if len(terms) == 0 {
+		return "", nil, nil
+	}
+	return "WHERE " + strings.Join(terms, " AND "), args, nil
+}
+
+// Cursor returns what Query.After takes to go on after the broadcast.
+func (b *Broadcast) Cursor() string {
+	return base64.RawURLEncoding.EncodeToString(fmt.Appendf(nil, "%d %s", b.StartedAt, b.ID))
+}
+
+func parseCursor(cursor string) (at int64, id string, err error) {
+	raw, err := base64.RawURLEncoding.DecodeString(cursor)
+	if err != nil {
+		return 0, "", ErrCursor
+	}
+	if _, err := fmt.Sscanf(string(raw), "%d %s", &at, &id); err != nil || !ValidID(id) {
+		return 0, "", ErrCursor
+	}
+	return at, id, nil
+}
+
+// ValidID tells whether id can be a broadcast's: a UUID in the one form in which
+// they are stored.
+func ValidID(id string) bool {
+	parsed, err := uuid.Parse(id)
+	return err == nil && parsed.String() == id
+}
+
+// Get returns one broadcast; ok is false if there is none.
+func (s *Store) Get(ctx context.Context, id string) (b Broadcast, ok bool, err error) {
+	row := s.DB.QueryRowContext(ctx, `SELECT `+columns+` FROM broadcasts WHERE id = $1`, id)
+	b, err = scan(row.Scan)
+	if errors.Is(err, sql.ErrNoRows) {
+		return Broadcast{}, false, nil
+	}
+	return b, err == nil, err
+}
+
+// LastEnd returns when the user's last broadcast ended, 0 if there was none.
+func (s *Store) LastEnd(ctx context.Context, user string) (presence.Millis, error) {
+	var at sql.NullInt64
+	err := s.DB.QueryRowContext(ctx, `SELECT max(ended_at) FROM broadcasts WHERE streamer = $1`, user).Scan(&at)
+	if err != nil {
+		return 0, fmt.Errorf("last broadcast of %q: %w", user, err)
+	}
+	return presence.Millis(at.Int64), nil
+}
+
+func scan(scan func(...any) error) (Broadcast, error) {
+	var b Broadcast
+	var tags []byte
+	err := scan(&b.ID, &b.Streamer.ID, &b.Streamer.Name, &b.Room, &b.Details.Title, &b.Details.Category,
+		&b.Details.Language, &tags, &b.State, &b.StartedAt, &b.EndedAt, &b.Reason, &b.Version,
+		&b.PeakViewers, &b.UniqueViewers, &b.WatchSeconds)
+	if err != nil {
+		return Broadcast{}, fmt.Errorf("reading a broadcast: %w", err)
+	}
+	if err := json.Unmarshal(tags, &b.Details.Tags); err != nil {
+		return Broadcast{}, fmt.Errorf("tags of broadcast %s: %w", b.ID, err)
+	}
+	return b, nil
+}
