@@ -69,20 +69,21 @@ func (s *server) recordOf(b record.Broadcast) Record {
 // historian admits those who may read the history; a public directory does not
 // open it.
 func (s *server) historian(r *http.Request) error {
-	return s.holder(r, "directory, service or admin", auth.ScopeDirectory, auth.ScopeService)
+	_, err := s.holder(r, "directory, service or admin", auth.ScopeDirectory, auth.ScopeService)
+	return err
 }
 
 // holder admits tokens with one of the scopes, which are named for those that
 // have none.
-func (s *server) holder(r *http.Request, named string, scopes ...auth.Scope) error {
+func (s *server) holder(r *http.Request, named string, scopes ...auth.Scope) (*auth.Identity, error) {
 	id, err := s.known(r)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if !id.HasScope(scopes...) {
-		return forbidden("this takes a token with scope %s", named)
+		return nil, forbidden("this takes a token with scope %s", named)
 	}
-	return nil
+	return id, nil
 }
 
 func (s *server) broadcasts(w http.ResponseWriter, r *http.Request) error {

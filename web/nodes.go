@@ -30,7 +30,8 @@ type Draining struct {
 
 // operator admits those who may act on nodes.
 func (s *server) operator(r *http.Request) error {
-	return s.holder(r, "admin", auth.ScopeAdmin)
+	_, err := s.holder(r, "admin", auth.ScopeAdmin)
+	return err
 }
 
 func (s *server) nodes(w http.ResponseWriter, r *http.Request) error {

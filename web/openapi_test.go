@@ -83,6 +83,9 @@ func (c contract) check(t *testing.T, method, path string, a answer) {
 	}
 	got, _, _ := mime.ParseMediaType(a.header.Get("Content-Type"))
 	content, _ := c.at(response, "content").(map[string]any)
+	if content == nil && len(a.body) == 0 {
+		return
+	}
 	if content[got] == nil && content["*/*"] == nil {
 		t.Errorf("%s %s: got content type %q, openapi.yaml has %v", method, path, got, slices.Collect(maps.Keys(content)))
 		return

@@ -62,6 +62,10 @@ func forbidden(format string, args ...any) error {
 	return &failure{code: rooms.CodeForbidden, detail: fmt.Sprintf(format, args...)}
 }
 
+func conflict(format string, args ...any) error {
+	return &failure{code: rooms.CodeConflict, detail: fmt.Sprintf(format, args...)}
+}
+
 func notFound(format string, args ...any) error {
 	return &failure{code: rooms.CodeNotFound, detail: fmt.Sprintf(format, args...)}
 }
@@ -179,7 +183,7 @@ func (s *server) notReady(w http.ResponseWriter, r *http.Request, v any) error {
 	return nil
 }
 
-// noContent answers a preflight.
+// noContent answers what needs no answer but that it was done.
 func noContent(w http.ResponseWriter) { w.WriteHeader(http.StatusNoContent) }
 
 func (s *server) write(w http.ResponseWriter, r *http.Request, status int, mime string, v any) {

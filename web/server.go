@@ -21,6 +21,7 @@ import (
 	"github.com/tallylight/tallylight/auth"
 	"github.com/tallylight/tallylight/presence"
 	"github.com/tallylight/tallylight/presence/record"
+	"github.com/tallylight/tallylight/presence/webhook"
 	"github.com/tallylight/tallylight/rooms"
 )
 
@@ -34,6 +35,7 @@ type Config struct {
 	Store     presence.Store      // required
 	Directory *presence.Directory // required
 	Records   *record.Store       // required
+	Webhooks  *webhook.Store      // required
 	Verifier  *auth.Verifier      // required
 	Logger    *slog.Logger        // required
 
@@ -52,6 +54,11 @@ type Config struct {
 	Done <-chan struct{}
 	// Metrics are served at /metrics; nil: there is no such page.
 	Metrics prometheus.Gatherer
+	// WebhookPrivate lets webhooks be at private addresses, and without TLS.
+	WebhookPrivate bool
+	// WebhookDue is called when there may be something to deliver; nil: nobody is.
+	// It must not block.
+	WebhookDue func()
 	// PublicDirectory lets anybody ask who is live.
 	PublicDirectory bool
 	// Origins are the origins (scheme://host[:port]) of pages that may use the
@@ -79,6 +86,9 @@ type server struct {
 
 // New returns the handler of everything that a node serves.
 func New(cfg Config) http.Handler {
+	if cfg.WebhookDue == nil {
+		cfg.WebhookDue = func() {}
+	}
 	s := &server{cfg: cfg, site: loadSite(pages)}
 	router := s.router()
 	s.routes = router
@@ -104,6 +114,14 @@ func (s *server) router() chi.Router {
 		r.Post("/v1/rooms/{room}/events", s.handle(s.publish))
 		r.Get("/v1/broadcasts", s.handle(s.broadcasts))
 		r.Get("/v1/broadcasts/{id}", s.handle(s.broadcast))
+		r.Get("/v1/webhooks", s.handle(s.webhooks))
+		r.Post("/v1/webhooks", s.handle(s.createWebhook))
+		r.Get("/v1/webhooks/{id}", s.handle(s.webhook))
+		r.Delete("/v1/webhooks/{id}", s.handle(s.deleteWebhook))
+		r.Post("/v1/webhooks/{id}/resume", s.handle(s.resumeWebhook))
+		r.Post("/v1/webhooks/{id}/replay", s.handle(s.replay))
+		r.Get("/v1/webhooks/{id}/deliveries", s.handle(s.deliveries))
+		r.Post("/v1/webhooks/{id}/deliveries/{delivery}/retry", s.handle(s.retryDelivery))
 		r.Get("/v1/validate", s.handle(s.validate))
 		r.Get("/v1/nodes", s.handle(s.nodes))
 		r.Post("/v1/nodes/{id}/drain", s.handle(s.drain))

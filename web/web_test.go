@@ -24,6 +24,7 @@ import (
 	"github.com/tallylight/tallylight/migrations"
 	"github.com/tallylight/tallylight/presence"
 	"github.com/tallylight/tallylight/presence/record"
+	"github.com/tallylight/tallylight/presence/webhook"
 	"github.com/tallylight/tallylight/rooms"
 )
 
@@ -43,6 +44,7 @@ type world struct {
 	log       *lockedBuffer
 	done      chan struct{}
 	draining  atomic.Bool
+	due       func() // called when webhooks may have something due
 	withoutDB func() // takes the database away
 }
 
@@ -59,7 +61,7 @@ func inWorld(t *testing.T, test func(t *testing.T, w *world), change ...func(*Co
 func public(c *Config) { c.PublicDirectory = true }
 
 func newWorld(t *testing.T, change ...func(*Config)) *world {
-	w := &world{t: t, done: make(chan struct{}), log: &lockedBuffer{}, contract: loadContract(t), listener: newPipeListener()}
+	w := &world{t: t, due: func() {}, done: make(chan struct{}), log: &lockedBuffer{}, contract: loadContract(t), listener: newPipeListener()}
 	logger := slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	db, dialect, err := migrations.Open(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "test.db"))
 	if err != nil {
@@ -79,10 +81,11 @@ func newWorld(t *testing.T, change ...func(*Config)) *world {
 	relay := rooms.NewMemory(w.store)
 	records := &record.Store{DB: db}
 	w.cfg = Config{
-		Node: "n1", Store: w.store, Directory: directory, Records: records, Verifier: verifier, Logger: logger,
+		Node: "n1", Store: w.store, Directory: directory, Records: records, Webhooks: &webhook.Store{DB: db}, Verifier: verifier, Logger: logger,
 		Hub:      rooms.NewHub(rooms.Config{Node: "n1", Store: w.store, Relay: relay, Directory: directory, Logger: logger}),
 		Socket:   http.NotFoundHandler(),
 		Draining: w.draining.Load, Done: w.done, Metrics: prometheus.NewRegistry(),
+		WebhookDue: func() { w.due() },
 	}
 	for _, c := range change {
 		c(&w.cfg)

@@ -138,6 +138,7 @@ func newNode(ctx context.Context, cfg serveCmd, logger *slog.Logger) (*node, err
 		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelDebug),
 		Handler: web.New(web.Config{
 			Node: n.id, Hub: n.hub, Store: store, Directory: n.directory, Records: db.records,
+			Webhooks: db.hooks, WebhookPrivate: cfg.WebhookAllowPrivate, WebhookDue: n.sender.Wake,
 			Verifier: verifier, Socket: n.sockets, Draining: n.sockets.Draining, Full: n.sockets.Full, Done: n.draining,
 			Metrics: metrics, PublicDirectory: cfg.PublicDirectory, Origins: cfg.AllowedOrigin, Logger: logger,
 			TrustedProxies: cfg.proxies, Checks: n.backend.checks, Nodes: n.backend.nodes,

@@ -19,6 +19,14 @@ func backoff(failures int) time.Duration {
 	for i := 1; i < failures && wait < lastRetry; i++ {
 		wait *= 3
 	}
-	wait = min(wait, lastRetry)
-	return wait - wait/5 + rand.N(2*wait/5+1)
+	return jittered(min(wait, lastRetry))
 }
+
+// probeAfter returns when an endpoint that has failed for so long, whatever it was
+// sent, is tried again: after half of that, which makes ever longer waits whatever
+// number of deliveries found out that it fails.
+func probeAfter(failing time.Duration) time.Duration {
+	return jittered(min(max(failing/2, firstRetry), lastRetry))
+}
+
+func jittered(wait time.Duration) time.Duration { return wait - wait/5 + rand.N(2*wait/5+1) }

@@ -115,7 +115,7 @@ func (s *Store) again(ctx context.Context, endpoint string, now presence.Millis,
 		return 0, explain("asking for deliveries again", err)
 	}
 	defer tx.Rollback()
-	rows, err := tx.QueryContext(ctx, `UPDATE deliveries AS d SET state = 'pending', attempts = 0, created_at = $2 WHERE d.webhook = $1 AND `+where+` RETURNING d.subject`,
+	rows, err := tx.QueryContext(ctx, `UPDATE deliveries AS d SET state = 'pending', attempts = 0, created_at = $2 WHERE d.webhook = $1 AND `+where+` RETURNING subject`,
 		append([]any{endpoint, int64(now)}, args...)...)
 	if err != nil {
 		return 0, explain("asking for deliveries again", err)

@@ -155,7 +155,7 @@ func (s *Store) ill(ctx context.Context, endpoint string, o outcome, now, pauseB
 		return true, explain("pausing a webhook", err)
 	}
 	if failures >= failingFrom {
-		_, err = s.DB.ExecContext(ctx, `UPDATE webhooks SET retry_at = $2 WHERE id = $1`, endpoint, int64(now)+backoff(failures-failingFrom+1).Milliseconds())
+		_, err = s.DB.ExecContext(ctx, `UPDATE webhooks SET retry_at = $2 WHERE id = $1`, endpoint, int64(now)+probeAfter(now.Time().Sub(since.Time())).Milliseconds())
 	}
 	return false, explain("noting that a webhook fails", err)
 }
