@@ -221,6 +221,24 @@ func TestReactionKindsAreBounded(t *testing.T) {
 	})
 }
 
+// A kind makes room for another one to the moment, whenever kinds were last
+// looked through.
+func TestReactionKindsCountForTenMinutes(t *testing.T) {
+	c, now := newReactions(), time.Now()
+	for i := range MaxReactionKinds {
+		c.take(studio, fmt.Sprint(i), now.Add(time.Duration(i)*time.Second))
+	}
+	if c.take(studio, "more", now.Add(reactionKindKept-1)) {
+		t.Error("a kind too many was taken a moment before the first one goes")
+	}
+	if !c.take(studio, "more", now.Add(reactionKindKept)) {
+		t.Error("the first one's place was not given to another")
+	}
+	if c.take(studio, "0", now.Add(reactionKindKept)) {
+		t.Error("and to one more")
+	}
+}
+
 // Nodes may take different kinds. Of all of them together a message has those
 // of which there are most, and of as many those that come first.
 func TestReactionsOfManyNodes(t *testing.T) {
