@@ -136,8 +136,8 @@ func TestReactionsOfACrowd(t *testing.T) {
 			if len(told) > seconds+1 || len(told) != encoded {
 				t.Fatalf("%s was told %d times in %d s, of %d messages", c.id, len(told), seconds, encoded)
 			}
-			for i := range when[1:] {
-				if d := when[i+1].Sub(when[i]); d < time.Second {
+			for i := 1; i < len(when); i++ {
+				if d := when[i].Sub(when[i-1]); d < time.Second {
 					t.Errorf("%s was told twice in %s", c.id, d)
 				}
 			}
@@ -382,8 +382,8 @@ func TestReactionsWithoutAStore(t *testing.T) {
 			if got := sum(told); len(told) != 10 || !maps.Equal(got, map[string]int{"wow": 10}) {
 				t.Errorf("%s: told %d times, %v", name, len(told), got)
 			}
-			for i := range when[1:] {
-				if d := when[i+1].Sub(when[i]); d != time.Second {
+			for i := 1; i < len(when); i++ {
+				if d := when[i].Sub(when[i-1]); d != time.Second {
 					t.Errorf("%s: told %s after the last time", name, d)
 				}
 			}
