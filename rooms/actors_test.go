@@ -78,7 +78,7 @@ type client struct {
 	user presence.User
 
 	mu     sync.Mutex
-	got    []any // Joined, EventMessage or ViewersMessage, in the order of their coming
+	got    []any // Joined or a message of this package, in the order of their coming
 	when   []time.Time
 	cuts   []Cut
 	unread int // index into got
@@ -119,6 +119,8 @@ func (c *client) decode(message []byte) any {
 		return decode[EventMessage](c.t, message)
 	case "viewers":
 		return decode[ViewersMessage](c.t, message)
+	case "reactions":
+		return decode[ReactionsMessage](c.t, message)
 	case "signal":
 		return decode[SignalMessage](c.t, message)
 	default:
@@ -255,6 +257,8 @@ func (c *client) told() []string {
 			told = append(told, fmt.Sprintf("%s@%d", m.Event, m.Offset))
 		case ViewersMessage:
 			told = append(told, fmt.Sprintf("viewers=%d", m.Connections))
+		case ReactionsMessage:
+			told = append(told, fmt.Sprintf("reactions=%v", m.Counts))
 		case SignalMessage:
 			told = append(told, fmt.Sprintf("%s %s of %s", m.Kind, m.Session, m.From))
 		}

@@ -47,8 +47,9 @@ type Hub struct {
 	anew    map[string]struct{} // rooms of which all is to be reported again
 	others  map[string]int      // viewers on other nodes, of rooms that have any
 
-	ledger   *ledger
-	forgotAt time.Time // of everySecond: when accounts were last forgotten
+	ledger    *ledger
+	reactions *reactions
+	forgotAt  time.Time // of everySecond: when accounts were last forgotten
 
 	beatMu sync.Mutex
 	beaten map[presence.Hold]string // leases whose holder was heard from → its connection
@@ -77,6 +78,7 @@ func NewHub(cfg Config) *Hub {
 		counted:   make(map[string]struct{}),
 		anew:      make(map[string]struct{}),
 		ledger:    newLedger(),
+		reactions: newReactions(),
 		others:    make(map[string]int),
 		beaten:    make(map[presence.Hold]string),
 		unsettled: make(map[place]unsettled),
@@ -87,13 +89,14 @@ func NewHub(cfg Config) *Hub {
 	return h
 }
 
-// Run applies transitions to rooms, tells viewer counts and passes heartbeats
-// on, until the context ends.
+// Run applies transitions to rooms, tells viewer counts and reactions, and passes
+// heartbeats on, until the context ends.
 func (h *Hub) Run(ctx context.Context) {
 	var running sync.WaitGroup
 	running.Go(func() { presence.EachNews(ctx, h.cfg.Store, h.applyAll) })
 	running.Go(func() { h.everySecond(ctx) })
 	running.Go(func() { h.tickPeerings(ctx) })
+	running.Go(func() { h.tickReactions(ctx) })
 	running.Wait()
 }
 
@@ -293,8 +296,13 @@ func (h *Hub) takeOut(ctx context.Context, s Session, name string, why presence.
 }
 
 // Publish says something in a room. The caller has checked who may, and the
-// data with Check. It may block on the store.
+// data with Check. It may block on the store. A reaction is only counted, which
+// does not block: it has no position, nor a use for a sender or a key, and a
+// *Refusal says that it would be of one kind too many.
 func (h *Hub) Publish(ctx context.Context, p Publication) (Position, error) {
+	if p.Name == EventReaction {
+		return Position{}, h.react(p.Room, p.Data)
+	}
 	return h.cfg.Relay.Publish(ctx, p)
 }
 

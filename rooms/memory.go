@@ -154,6 +154,14 @@ func (m *Memory) Command(_ context.Context, c Command) error {
 	return nil
 }
 
+// React implements Relay.
+func (m *Memory) React(_ context.Context, all []Reactions) error {
+	for _, of := range all {
+		m.sink.Reactions(of.Room, of.Counts)
+	}
+	return nil
+}
+
 // Run forgets idle rooms, and audiences, until the context ends.
 func (m *Memory) Run(ctx context.Context) {
 	tick := time.NewTicker(time.Minute)

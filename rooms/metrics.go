@@ -13,6 +13,8 @@ var (
 		"Rooms that have members on this node.", nil, nil)
 	membersDesc = prometheus.NewDesc("tallylight_members",
 		"Members of rooms on this node, by role.", []string{"role"}, nil)
+	reactionsDesc = prometheus.NewDesc("tallylight_reactions_total",
+		"Reactions that were taken on this node.", nil, nil)
 	peeringsDesc = prometheus.NewDesc("tallylight_signalling_sessions",
 		"Open signalling sessions of streamers on this node, as far as they were used since the streamer came to it.", nil, nil)
 )
@@ -22,6 +24,7 @@ func (h *Hub) Describe(to chan<- *prometheus.Desc) {
 	to <- roomsDesc
 	to <- membersDesc
 	to <- peeringsDesc
+	to <- reactionsDesc
 }
 
 // Collect implements prometheus.Collector.
@@ -36,6 +39,7 @@ func (h *Hub) Collect(to chan<- prometheus.Metric) {
 		r.mu.Unlock()
 	}
 	to <- prometheus.MustNewConstMetric(peeringsDesc, prometheus.GaugeValue, float64(h.sessionsOpen.Load()))
+	to <- prometheus.MustNewConstMetric(reactionsDesc, prometheus.CounterValue, float64(h.reactions.ever()))
 	to <- prometheus.MustNewConstMetric(roomsDesc, prometheus.GaugeValue, float64(len(open)))
 	for role, n := range members {
 		to <- prometheus.MustNewConstMetric(membersDesc, prometheus.GaugeValue, n, string(role))

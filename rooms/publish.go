@@ -6,19 +6,26 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/tallylight/tallylight/auth"
 	"github.com/tallylight/tallylight/internal/wire"
 )
 
-// EventChat is the event of a line of chat.
-const EventChat = "chat"
+const (
+	// EventChat is the event of a line of chat.
+	EventChat = "chat"
+	// EventReaction is what is published like an event, but is none: reactions are
+	// added up, and have no position.
+	EventReaction = "reaction"
+)
 
 // Limits of what may be published.
 const (
 	MaxChatRunes = 500
 	MaxDataBytes = 8 << 10
+	MaxKindBytes = 32 // of a reaction: an emoji of a whole family has 25
 )
 
 // ChatData is the data of a chat event: plain text, to be shown as text.
@@ -26,12 +33,20 @@ type ChatData struct {
 	Text string `json:"text"`
 }
 
+// ReactionData is the data of a reaction.
+type ReactionData struct {
+	Kind string `json:"kind"`
+}
+
 var customEvent = regexp.MustCompile(`^x\.[A-Za-z0-9._-]{1,62}$`)
 
 // ActionOf returns what a sender must be allowed to do to publish the event.
 func ActionOf(event string) auth.Action {
-	if event == EventChat {
+	switch event {
+	case EventChat:
 		return auth.ActionChat
+	case EventReaction:
+		return auth.ActionReact
 	}
 	return auth.Action(event)
 }
@@ -48,10 +63,12 @@ func Check(event string, data []byte) ([]byte, error) {
 		return nil, &Refusal{CodeBadRequest, "data is not UTF-8"}
 	case event == EventChat:
 		return checkChat(data)
+	case event == EventReaction:
+		return checkReaction(data)
 	case customEvent.MatchString(event):
 		return checkCustom(data)
 	}
-	return nil, &Refusal{CodeBadRequest, fmt.Sprintf("event %.40q can't be published; use chat, or x.<name> with up to 62 of A-Z a-z 0-9 . _ -", event)}
+	return nil, &Refusal{CodeBadRequest, fmt.Sprintf("event %.40q can't be published; use chat, reaction, or x.<name> with up to 62 of A-Z a-z 0-9 . _ -", event)}
 }
 
 func checkChat(data []byte) ([]byte, error) {
@@ -66,6 +83,26 @@ func checkChat(data []byte) ([]byte, error) {
 		return nil, &Refusal{CodeTooLarge, fmt.Sprintf("text has %d characters; chat takes at most %d", n, MaxChatRunes)}
 	}
 	return wire.JSON(chat), nil
+}
+
+func checkReaction(data []byte) ([]byte, error) {
+	var reaction ReactionData
+	if err := json.Unmarshal(data, &reaction); err != nil {
+		return nil, &Refusal{CodeBadRequest, `a reaction needs data {"kind": "…"}`}
+	}
+	if n := len(reaction.Kind); n == 0 || n > MaxKindBytes {
+		return nil, &Refusal{CodeBadRequest, fmt.Sprintf("kind has %d bytes; it must have 1 to %d", n, MaxKindBytes)}
+	}
+	if strings.ContainsFunc(reaction.Kind, noneOfAKind) {
+		return nil, &Refusal{CodeBadRequest, "kind has white space, a control character, or half a surrogate pair"}
+	}
+	return wire.JSON(reaction), nil
+}
+
+// noneOfAKind reports whether a kind of reaction may not contain the character.
+// Joiners and variation selectors, which emoji are made with, are no controls.
+func noneOfAKind(r rune) bool {
+	return unicode.IsControl(r) || unicode.IsSpace(r) || r == utf8.RuneError
 }
 
 func checkCustom(data []byte) ([]byte, error) {

@@ -32,6 +32,28 @@ func TestCheck(t *testing.T) {
 		{"chat that is not JSON", "chat", `hello`, "bad_request"},
 		{"chat twice", "chat", `{"text":"a"}{"text":"b"}`, "bad_request"},
 		{"chat that is not UTF-8", "chat", "{\"text\":\"\xff\"}", "bad_request"},
+		{"reaction", "reaction", ` { "kind" : "heart", "size": 3 } `, `{"kind":"heart"}`},
+		{"reaction with an emoji that is joined", "reaction", `{"kind":"👨‍👩‍👧‍👦"}`, `{"kind":"👨‍👩‍👧‍👦"}`},
+		{"reaction with a variant of an emoji, escaped", "reaction", `{"kind":"\u2764\ufe0f"}`, `{"kind":"❤️"}`},
+		{"reaction that looks like JSON", "reaction", `{"kind":"{\"a\":1}"}`, `{"kind":"{\"a\":1}"}`},
+		{"reaction of 32 bytes", "reaction", `{"kind":"` + strings.Repeat("é", 16) + `"}`, `{"kind":"` + strings.Repeat("é", 16) + `"}`},
+		{"reaction of 33", "reaction", `{"kind":"` + strings.Repeat("é", 16) + `!"}`, "bad_request"},
+		{"reaction without kind", "reaction", `{}`, "bad_request"},
+		{"reaction of nothing", "reaction", ``, "bad_request"},
+		{"reaction of null", "reaction", `null`, "bad_request"},
+		{"reaction of a number", "reaction", `{"kind":1}`, "bad_request"},
+		{"reaction of a string", "reaction", `"heart"`, "bad_request"},
+		{"reaction with a space", "reaction", `{"kind":"a b"}`, "bad_request"},
+		{"reaction with a space at its end", "reaction", `{"kind":"heart "}`, "bad_request"},
+		{"reaction with a line break", "reaction", `{"kind":"a\nb"}`, "bad_request"},
+		{"reaction with a wide space", "reaction", `{"kind":"a\u3000b"}`, "bad_request"},
+		{"reaction with a line separator", "reaction", `{"kind":"a\u2028b"}`, "bad_request"},
+		{"reaction with a control", "reaction", `{"kind":"\u0000"}`, "bad_request"},
+		{"reaction with a C1 control", "reaction", `{"kind":"\u0085"}`, "bad_request"},
+		{"reaction with delete", "reaction", `{"kind":"a\u007f"}`, "bad_request"},
+		{"reaction with half a surrogate pair", "reaction", `{"kind":"\ud83d"}`, "bad_request"},
+		{"reaction that is not UTF-8", "reaction", "{\"kind\":\"\xff\"}", "bad_request"},
+		{"reactions, which the service says", "reactions", `{"kind":"heart"}`, "bad_request"},
 		{"custom", "x.poll", ` {"a": [1, 2],` + "\n" + ` "b": null} `, `{"a":[1,2],"b":null}`},
 		{"custom without data", "x.poll", ``, `{}`},
 		{"custom with a string", "x.poll", `"yes"`, `"yes"`},
@@ -77,6 +99,9 @@ func TestActionOf(t *testing.T) {
 	if got := ActionOf("chat"); got != auth.ActionChat {
 		t.Errorf("chat needs %q", got)
 	}
+	if got := ActionOf("reaction"); got != auth.ActionReact {
+		t.Errorf("reaction needs %q", got)
+	}
 	if got := ActionOf("x.poll"); got != "x.poll" {
 		t.Errorf("x.poll needs %q", got)
 	}
@@ -85,8 +110,8 @@ func TestActionOf(t *testing.T) {
 // Whatever comes from outside, it is refused, or it is JSON in UTF-8 that can
 // be sent to everybody, on one line and of a bounded size.
 func FuzzCheck(f *testing.F) {
-	for _, event := range []string{"chat", "x.poll", "x." + strings.Repeat("a", 63), "live.started", ""} {
-		for _, data := range []string{`{"text":"hello"}`, `{"text":"<\u2028\ud83d\ude00>"}`, `{"TEXT":"a","text":"b"}`, " {} ", "", "null", "{", "\"\xff\"", `"\ud800"`} {
+	for _, event := range []string{"chat", "reaction", "x.poll", "x." + strings.Repeat("a", 63), "live.started", ""} {
+		for _, data := range []string{`{"text":"hello"}`, `{"text":"<\u2028\ud83d\ude00>"}`, `{"TEXT":"a","text":"b"}`, `{"kind":"heart"}`, `{"kind":"\u2764\ufe0f"}`, `{"kind":"a b"}`, " {} ", "", "null", "{", "\"\xff\"", `"\ud800"`} {
 			f.Add(event, []byte(data))
 		}
 	}

@@ -22,7 +22,8 @@ import (
 //	tallylight:{17}:room:<room>     hash: epoch, offset, view
 //	tallylight:{17}:events:<room>   stream of the last events
 //	tallylight:{17}:used:<room>     idempotency keys, with usedat:<room>
-//	tallylight:{17}:say:<room>      channel of the room's events; a node listens while it has members there
+//	tallylight:{17}:say:<room>      channel of the room's events, and of its reactions, which are kept nowhere; a node listens
+//	                                while it has members there
 //	tallylight:{17}:viewers         hash: <node> <room> → how many the node has there, and the broadcast they watch
 //	tallylight:{17}:counts          channel of changes of that hash
 //	tallylight:{17}:audience:<broadcast>  hash: <node> → what was watched there; viewers.lua describes it

@@ -35,6 +35,7 @@ func openPair(t *testing.T) pair {
 
 // sink is a Sink that remembers.
 type sink struct {
+	basin    // of reactions
 	mu       sync.Mutex
 	commands []Command
 	others   map[string]int

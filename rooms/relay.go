@@ -79,6 +79,9 @@ type Sink interface {
 	// Repeat says that what this node reported of a room is lost, or may be. All
 	// of it is to be reported again, and everybody who is there is a new user.
 	Repeat(room string)
+	// Reactions are what a node, this one included, has published of a room that
+	// has a receiver here, and maybe of others. counts must not be kept.
+	Reactions(room string, counts map[string]int)
 	// TakeSignal hands a signal to its addressee on this node, in the order of the
 	// calls. answered is called once, possibly from another goroutine, with what
 	// became of it; it must not block.
@@ -121,6 +124,11 @@ type Relay interface {
 	// reported since, its viewers are taken to have stayed until then, or until
 	// the node was found dead.
 	Audience(ctx context.Context, room, broadcast string, until presence.Millis) (Audience, error)
+	// React hands the reactions of these rooms to the sinks of all nodes that have a
+	// receiver there. They are not kept: who does not hear them at once never does.
+	// It blocks on the store for as long as one round trip to it takes; if it fails,
+	// some may have been handed on.
+	React(context.Context, []Reactions) error
 	// Command carries a command to the node, or nodes, that it is for.
 	// ErrNodeGone if it names a node that is not there.
 	Command(context.Context, Command) error

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"reflect"
 	"slices"
 	"strings"
@@ -46,6 +47,8 @@ func testRelay(t *testing.T, open func(t *testing.T) (Relay, presence.Store)) {
 		{"the audience of one broadcast is not that of the next", testAudiencesApart},
 		{"very many users are counted, if not exactly", testAudienceOfMany},
 		{"members are those that the sink knows", testMembersOfSink},
+		{"reactions reach the sink", testReact},
+		{"reactions are no events, and end with the moment", testReactionsAreNoEvents},
 		{"nobody takes a signal for a node that is not there", testSignalToNobody},
 		{"a streamer's sessions are kept until they are dropped", testPeerings},
 	} {
@@ -492,12 +495,29 @@ func testViewInSnapshot(t *testing.T, relay Relay, store presence.Store) {
 type basin struct {
 	mu       sync.Mutex
 	commands []Command
+	reacted  []Reactions
 }
 
 func (b *basin) Command(c Command) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.commands = append(b.commands, c)
+}
+
+func (b *basin) Reactions(room string, counts map[string]int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.reacted = append(b.reacted, Reactions{room, maps.Clone(counts)})
+}
+
+// wantReacted waits for all reactions so far, in their order.
+func (b *basin) wantReacted(t *testing.T, want ...Reactions) {
+	t.Helper()
+	eventually(t, fmt.Sprint("reactions were ", want), func() bool {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		return reflect.DeepEqual(b.reacted, want)
+	})
 }
 
 func (b *basin) TakeSignal(_ Signal, answered func(error)) { answered(nil) }
@@ -521,6 +541,48 @@ func testCommand(t *testing.T, relay Relay, _ presence.Store) {
 		defer b.mu.Unlock()
 		return len(b.commands) == 1 && b.commands[0] == want
 	})
+}
+
+func react(t *testing.T, relay Relay, all ...Reactions) {
+	t.Helper()
+	if err := relay.React(t.Context(), all); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func testReact(t *testing.T, relay Relay, _ presence.Store) {
+	b := &basin{}
+	relay.Attach(b)
+	for _, room := range []string{studio, "attic"} {
+		subscribe(t, relay, room)
+	}
+	// Kinds may be whatever Check lets through.
+	here := Reactions{studio, map[string]int{"heart": 12, "👩‍🎨": 1, `{"epoch":"\"<`: 3}}
+	there := Reactions{"attic", map[string]int{"heart": 1, "epoch": 2, "offset": 3, "type": 4}}
+	react(t, relay, here, there)
+	react(t, relay, here)
+	react(t, relay)
+	b.wantReacted(t, here, there, here)
+}
+
+func testReactionsAreNoEvents(t *testing.T, relay Relay, _ presence.Store) {
+	b := &basin{}
+	relay.Attach(b)
+	e := subscribe(t, relay, studio)
+	wow := Reactions{studio, map[string]int{"wow": 1}}
+	at := publish(t, relay, chat("one"))
+	react(t, relay, wow)
+	if next := publish(t, relay, chat("two")); next.Epoch != at.Epoch || next.Offset != at.Offset+1 {
+		t.Errorf("an event at %+v, and the next at %+v", at, next)
+	}
+	b.wantReacted(t, wow)
+	e.heard(2)
+	late := subscribe(t, relay, studio)
+	if snap, _ := late.heard(0); snap.Offset != 2 || len(snap.Events) != 2 || e.resets != 1 {
+		t.Errorf("a late subscriber gets %+v, and the first one was reset %d times", snap, e.resets)
+	}
+	react(t, relay, wow)
+	b.wantReacted(t, wow, wow) // once, however many receivers there are
 }
 
 func testMembersOfSink(t *testing.T, relay Relay, _ presence.Store) {

@@ -20,6 +20,9 @@
 // streamer's lease reaches a room through the log of package presence alone:
 // Relay.Apply moves transitions into the rooms' own logs.
 //
+// Reactions are no events: each node adds up what its members say, publishes the
+// sums once a second, and tells them the sums of all nodes (reactions).
+//
 // Signals are no events: each goes from one member to one other, by way of the
 // relay if that is on another node. The streamer's node keeps the sessions that
 // they belong to (peerings), and the viewer's node those of its own members
@@ -30,8 +33,8 @@
 // In this order, each released before the one on its left: peerings.mu, under
 // which the store is asked, a relay's lock of a room, room.mu, then one of a
 // session's queue, ledger.mu, Hub.peerMu and Hub.countMu. The
-// relay's lock of what it counts comes before Hub.countMu too. Hub.mu is never
-// held together with any.
+// relay's lock of what it counts comes before Hub.countMu too. Hub.mu and
+// reactions.mu are never held together with any.
 package rooms
 
 import (

@@ -18,9 +18,9 @@ type Session interface {
 	// Send queues an encoded message behind those sent before. A connection that
 	// has no room for it ends.
 	Send(message []byte)
-	// Signal is Send for what another member says: it returns ErrPeerBusy if the
-	// connection has too little room, and leaves it alone, or ErrPeerGone if it
-	// has ended.
+	// Signal is Send for what is not worth a connection, such as what another
+	// member says, or reactions: it returns ErrPeerBusy if the connection has too
+	// little room, and leaves it alone, or ErrPeerGone if it has ended.
 	Signal(message []byte) error
 	// Joined queues the answer to a join, or a fresh snapshot for a member
 	// whose replica had a gap that could not be filled.

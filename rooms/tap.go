@@ -115,9 +115,13 @@ func (r *Redis) Resync(partition int) {
 	r.counts.mustLoad(partition)
 }
 
-// heard takes an event from the listener.
+// heard takes an event, or reactions, from the listener.
 func (r *Redis) heard(room, payload string) {
 	view, message, _ := strings.Cut(payload, "\n")
+	if view == reactionsSaid {
+		r.heardReactions(room, message)
+		return
+	}
 	e, err := eventOfRedis(message, view)
 	if err != nil {
 		r.cfg.Logger.Error("rooms: an event can't be read", "room", room, "error", err)

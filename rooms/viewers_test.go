@@ -195,6 +195,9 @@ func TestViewersOfOtherNodes(t *testing.T) {
 			tallylight_members{role="moderator"} 0
 			tallylight_members{role="streamer"} 1
 			tallylight_members{role="viewer"} 3
+			# HELP tallylight_reactions_total Reactions that were taken on this node.
+			# TYPE tallylight_reactions_total counter
+			tallylight_reactions_total 0
 			# HELP tallylight_rooms Rooms that have members on this node.
 			# TYPE tallylight_rooms gauge
 			tallylight_rooms 2

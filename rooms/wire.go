@@ -29,6 +29,13 @@ type ViewersMessage struct {
 	Connections int    `json:"connections"`
 }
 
+// ReactionsMessage tells how many reacted, and how, since the last one.
+type ReactionsMessage struct {
+	Type   string         `json:"type"` // "reactions"
+	Room   string         `json:"room"`
+	Counts map[string]int `json:"counts"` // by kind
+}
+
 // UserData is the data of streamer.online and streamer.offline.
 type UserData struct {
 	User presence.User `json:"user"`

@@ -326,7 +326,8 @@ func (c *Client) End(ctx context.Context, room string) error {
 	return err
 }
 
-// Publish says something in a room; data is encoded as JSON.
+// Publish says something in a room; data is encoded as JSON. A reaction has no
+// position.
 func (c *Client) Publish(ctx context.Context, room, event string, data any) (rooms.Position, error) {
 	raw, err := json.Marshal(data)
 	if err != nil {
@@ -339,6 +340,13 @@ func (c *Client) Publish(ctx context.Context, room, event string, data any) (roo
 // Chat says a line of chat.
 func (c *Client) Chat(ctx context.Context, room, text string) (rooms.Position, error) {
 	return c.Publish(ctx, room, rooms.EventChat, rooms.ChatData{Text: text})
+}
+
+// React reacts. It is told to the room, and to this client, with all others of
+// the same second.
+func (c *Client) React(ctx context.Context, room, kind string) error {
+	_, err := c.Publish(ctx, room, rooms.EventReaction, rooms.ReactionData{Kind: kind})
+	return err
 }
 
 // Signal sends a signal to one other member, and returns once it is in the queue of their socket, or why not: an *Error with

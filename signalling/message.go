@@ -8,8 +8,9 @@ import (
 	"github.com/tallylight/tallylight/rooms"
 )
 
-// The structs in this file are the messages of PROTOCOL.md, one each; events
-// and viewer counts are in package rooms, which sends them to many at once.
+// The structs in this file are the messages of PROTOCOL.md, one each; events,
+// viewer counts and reactions are in package rooms, which sends them to many at
+// once.
 // What an incoming message contains is not trusted before its handler has
 // looked at it.
 
@@ -54,7 +55,7 @@ type (
 	LiveEnd struct {
 		Room string `json:"room"`
 	}
-	// Publish says something in a room.
+	// Publish says something in a room, or reacts.
 	Publish struct {
 		Room  string          `json:"room"`
 		Event string          `json:"event"`
@@ -110,6 +111,7 @@ type (
 		MessagesBurst     int `json:"messages_burst"`
 		ChatPerSecond     int `json:"chat_per_second"`
 		ChatBurst         int `json:"chat_burst"`
+		ReactionKinds     int `json:"reaction_kinds"` // in a room, at a time
 	}
 	// Heartbeat answers a heartbeat, or reassures a streamer's client.
 	Heartbeat struct {

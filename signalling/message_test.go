@@ -34,6 +34,7 @@ var samples = map[string]func() any{
 	"server.joined":      func() any { return new(Joined) },
 	"server.event":       func() any { return new(rooms.EventMessage) },
 	"server.viewers":     func() any { return new(rooms.ViewersMessage) },
+	"server.reactions":   func() any { return new(rooms.ReactionsMessage) },
 	"server.expiring":    func() any { return new(Expiring) },
 	"server.reconnect":   func() any { return new(Reconnect) },
 	"server.ok":          func() any { return new(OK) },

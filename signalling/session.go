@@ -261,6 +261,7 @@ func (s *session) authenticate(id *auth.Identity, request string) {
 			SDPBytes: MaxSDP, SignalBytes: MaxSignal,
 			MessagesPerSecond: messagesPerSecond, MessagesBurst: messagesBurst,
 			ChatPerSecond: chatPerSecond, ChatBurst: chatBurst,
+			ReactionKinds: rooms.MaxReactionKinds,
 		},
 		ExpiresAt: presence.MillisOf(id.Expires),
 		Now:       presence.MillisOf(time.Now()),
@@ -283,7 +284,8 @@ func (s *session) Send(message []byte) {
 	}
 }
 
-// Signal implements rooms.Session. Others can't fill the queue with that, and so end the session of who reads slowly.
+// Signal implements rooms.Session. Others can't fill the queue with signals, or reactions, and so end the session of who reads
+// slowly.
 func (s *session) Signal(message []byte) error {
 	switch queued, full := s.out.push(message, MaxQueued/2); {
 	case full:

@@ -52,6 +52,10 @@ func (s *server) publish(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	reaction := body.Event == rooms.EventReaction
+	if reaction && key != "" {
+		return badRequest("a reaction takes no Idempotency-Key: nothing of it is kept")
+	}
 	if from != nil {
 		if wait := s.limits.take(id.User, body.Event); wait > 0 {
 			return tooMany(wait, "you publish too much; wait a moment")
@@ -62,6 +66,9 @@ func (s *server) publish(w http.ResponseWriter, r *http.Request) error {
 	position, err := s.cfg.Hub.Publish(ctx, rooms.Publication{Room: room, Name: body.Event, From: from, Data: data, Key: key})
 	if err != nil {
 		return err
+	}
+	if reaction {
+		return s.accepted(w, r, struct{}{}) // it is told with the others of the same second
 	}
 	return s.created(w, r, position)
 }

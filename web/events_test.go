@@ -2,6 +2,8 @@ package web
 
 import (
 	"encoding/json"
+	"fmt"
+	"maps"
 	"net/http"
 	"strings"
 	"testing"
@@ -15,7 +17,16 @@ import (
 // listener is a member that keeps what it hears.
 type listener struct {
 	member
-	heard []rooms.EventMessage
+	heard   []rooms.EventMessage
+	reacted []rooms.ReactionsMessage
+}
+
+func (l *listener) Signal(message []byte) error {
+	var m rooms.ReactionsMessage
+	if json.Unmarshal(message, &m) == nil && m.Type == "reactions" {
+		l.reacted = append(l.reacted, m)
+	}
+	return nil
 }
 
 func (l *listener) Send(message []byte) {
@@ -141,6 +152,44 @@ func TestIdempotencyKey(t *testing.T) {
 		if len(bob.heard) != 4 {
 			t.Errorf("bob heard %d, want 4", len(bob.heard))
 		}
+	})
+}
+
+const heart = `{"event":"reaction","data":{"kind":"heart"}}`
+
+// A reaction has no position. It is told with others, whoever they are of.
+func TestPublishReaction(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		bob := w.listen("bob", "stage")
+		service, carol := w.scoped(auth.ScopeService), w.granted("carol", "*", auth.RoleViewer)
+		for name, token := range map[string]string{"backend": service, "viewer": carol, "who may only react": w.granted("dave", "*", auth.RoleViewer, "react")} {
+			a := w.publish("stage", token, heart)
+			a.wantStatus(t, name, http.StatusAccepted)
+			if got := strings.TrimSpace(string(a.body)); got != "{}" {
+				t.Errorf("%s: got %s", name, got)
+			}
+		}
+		w.publish("stage", service, heart, "Idempotency-Key", "").wantStatus(t, "empty is none", http.StatusAccepted)
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		if len(bob.heard) != 0 || len(bob.reacted) != 1 || bob.reacted[0].Room != "stage" || !maps.Equal(bob.reacted[0].Counts, map[string]int{"heart": 4}) {
+			t.Errorf("bob heard %+v and %+v", bob.heard, bob.reacted)
+		}
+
+		w.publish("stage", service, heart, "Idempotency-Key", "k1").wantProblem(t, "with a key", 400, "bad_request", "Idempotency-Key")
+		w.publish("stage", "", heart).wantProblem(t, "nobody", 401, "unauthorized", "Authorization")
+		w.publish("stage", w.granted("dave", "*", auth.RoleViewer, "chat", "reaction"), heart).wantProblem(t, "narrowed", 403, "forbidden", "react")
+		w.publish("stage", service, `{"event":"reaction"}`).wantProblem(t, "no kind", 400, "bad_request", "kind")
+		w.publish("stage", service, `{"event":"reaction","data":{"kind":"a heart"}}`).wantProblem(t, "with a space", 400, "bad_request", "white space")
+		for i := range rooms.MaxReactionKinds - 1 {
+			w.publish("stage", service, fmt.Sprintf(`{"event":"reaction","data":{"kind":"%d"}}`, i)).wantStatus(t, "another kind", http.StatusAccepted)
+		}
+		w.publish("stage", service, `{"event":"reaction","data":{"kind":"more"}}`).wantProblem(t, "the 17th kind", 400, "bad_request", "16 kinds")
+		for range eventBurst {
+			w.publish("stage", carol, heart).wantStatus(t, "burst", http.StatusAccepted)
+		}
+		w.publish("stage", carol, heart).wantProblem(t, "one more", http.StatusTooManyRequests, "rate_limited", "")
+		w.publish("stage", carol, hello).wantStatus(t, "chat has a limit of its own", http.StatusCreated)
 	})
 }
 

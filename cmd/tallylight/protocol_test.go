@@ -80,6 +80,7 @@ func TestEveryMessage(t *testing.T) {
 	check("chat", err)
 	_, err = alice.Publish(ctx, "alice", "x.poll", map[string]string{"question": "Ink?"})
 	check("x.poll", err)
+	check("reaction", bob.React(ctx, "alice", "heart"))
 	members, next, err := bob.Members(ctx, signalling.Members{Room: "alice", First: 1})
 	check("members", err)
 	if len(members) != 1 || next == "" {
@@ -100,6 +101,7 @@ func TestEveryMessage(t *testing.T) {
 		t.Errorf("after refresh the token ends in %s", left)
 	}
 	bob.waitType(t, "viewers")
+	bob.waitType(t, "reactions")
 	// A drop and a way back.
 	alice.Abort()
 	bob.waitEvent(t, "live.reconnecting")

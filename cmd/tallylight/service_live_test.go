@@ -37,6 +37,7 @@ type nobody struct{}
 func (nobody) Command(rooms.Command)                              {}
 func (nobody) OtherViewers(string, int)                           {}
 func (nobody) Repeat(string)                                      {}
+func (nobody) Reactions(string, map[string]int)                   {}
 func (nobody) TakeSignal(_ rooms.Signal, answered func(error))    { answered(rooms.ErrPeerGone) }
 func (nobody) Members(string, int, string) ([]rooms.Member, bool) { return nil, false }
 

@@ -5,7 +5,8 @@
 --                                partition's epoch) and after (the seq up to which the view reflected the log then)
 --   base .. 'events:' .. room    stream of the last events, ids <offset>-0: m, the message as members get it, and v,
 --                                the view from then on, if the event changed it
---   base .. 'say:' .. room       channel on which events are told: the view or nothing, a newline, the message
+--   base .. 'say:' .. room       channel on which events are told: the view or nothing, a newline, the message. Nodes tell
+--                                reactions there as well: the word reactions, a newline, JSON of kind -> number
 --
 -- ARGV[3] epoch    a new name, for rooms that begin anew
 -- ARGV[4] keep     how many events are kept, [5] for how many ms

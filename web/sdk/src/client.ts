@@ -312,6 +312,7 @@ export class TallylightClient extends Emitter<ClientEvents> {
       case 'joined':
       case 'event':
       case 'viewers':
+      case 'reactions':
       case 'signal':
         this.#rooms.get(message.room)?.receive(message, link);
         return;

@@ -11,6 +11,7 @@ import {
   isObject,
   isOneOf,
   isRecord,
+  isRecordOf,
   isString,
   optional,
 } from './shape.ts';
@@ -134,7 +135,7 @@ export interface LiveEndMessage {
 export interface PublishMessage {
   type: 'publish';
   room: string;
-  /** `chat`, or `x.` and a name of the application's. */
+  /** `chat`, `reaction`, or `x.` and a name of the application's. */
   event: string;
   data: unknown;
 }
@@ -244,6 +245,7 @@ export interface Limits {
   messages_burst?: number;
   chat_per_second?: number;
   chat_burst?: number;
+  reaction_kinds?: number;
 }
 
 export interface WelcomeMessage {
@@ -363,6 +365,12 @@ export interface ViewersMessage extends ViewerCount {
   type: 'viewers';
   room: string;
 }
+/** How many have reacted since the last one, by kind. */
+export interface ReactionsMessage {
+  type: 'reactions';
+  room: string;
+  counts: Record<string, number>;
+}
 /** What another member says to us alone. */
 export interface SignalMessage {
   type: 'signal';
@@ -417,6 +425,7 @@ export type ServerMessage =
   | JoinedMessage
   | EventMessage
   | ViewersMessage
+  | ReactionsMessage
   | SignalMessage
   | IceServersMessage
   | ExpiringMessage
@@ -457,6 +466,7 @@ export const serverGuards: { [T in ServerMessage['type']]: Guard<Extract<ServerM
       messages_burst: optional(isNumber),
       chat_per_second: optional(isNumber),
       chat_burst: optional(isNumber),
+      reaction_kinds: optional(isNumber),
     }),
     expires_at: isNumber,
     now: isNumber,
@@ -479,6 +489,7 @@ export const serverGuards: { [T in ServerMessage['type']]: Guard<Extract<ServerM
   }),
   event: isEvent,
   viewers: isObject<ViewersMessage>({ type: isOneOf('viewers'), room: isString, connections: isNumber }),
+  reactions: isObject<ReactionsMessage>({ type: isOneOf('reactions'), room: isString, counts: isRecordOf(isNumber) }),
   signal: isObject<SignalMessage>({
     type: isOneOf('signal'),
     room: isString,

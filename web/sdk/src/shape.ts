@@ -18,6 +18,10 @@ export function isArrayOf<T>(item: Guard<T>): Guard<T[]> {
   return (v): v is T[] => Array.isArray(v) && v.every(item);
 }
 
+export function isRecordOf<T>(item: Guard<T>): Guard<Record<string, T>> {
+  return (v): v is Record<string, T> => isRecord(v) && Object.values(v).every(item);
+}
+
 export function optional<T>(guard: Guard<T>): Guard<T | undefined> {
   return (v): v is T | undefined => v === undefined || guard(v);
 }

@@ -53,6 +53,8 @@ test.each([
   ['a type that is a property of every object', { type: 'toString' }],
   ['a missing field', { type: 'viewers', room: 'alice' }],
   ['a field of the wrong type', { type: 'viewers', room: 'alice', connections: 'many' }],
+  ['counts that are none', { type: 'reactions', room: 'alice', counts: { heart: 'many' } }],
+  ['a list of counts', { type: 'reactions', room: 'alice', counts: [1] }],
 ])('%s is no message', (_name, value) => {
   expect(asServerMessage(value)).toBeUndefined();
 });

@@ -189,6 +189,44 @@ test('the same room twice is one room, in two roles a mistake', async () => {
   expect(() => client.join('alice', { role: 'streamer' })).toThrow(/viewer/);
 });
 
+test('reactions are sent, and heard in sums', async () => {
+  const { room, heard, server } = await inAlice();
+  const told: Record<string, number>[] = [];
+  room.on('reactions', (counts) => told.push(counts));
+  await room.react('heart');
+  expect(server.requests('publish')).toMatchObject([{ room: 'alice', event: 'reaction', data: { kind: 'heart' } }]);
+  server.answers.set('publish', () => ({ type: 'error', code: 'bad_request', message: 'a room takes at most 16 kinds' }));
+  await expect(room.react('one more')).rejects.toMatchObject({ code: 'bad_request', temporary: false });
+  const reactions = (counts: Record<string, number>, name = 'alice') => ({ type: 'reactions', room: name, counts });
+  server.say(reactions({ heart: 12, '👏': 3 }), reactions({ heart: 1 }, 'another room'), reactions({ wow: 1 }));
+  expect(told).toEqual([{ heart: 12, '👏': 3 }, { wow: 1 }]);
+  expect(heard, 'they are no events').toEqual([]);
+});
+
+test('during a move, reactions of one place count', async () => {
+  const { client, room, server } = await inAlice();
+  const told: Record<string, number>[] = [];
+  room.on('reactions', (counts) => told.push(counts));
+  const other = client.join('bob');
+  await other.ready;
+  let answerBob: (() => void) | undefined;
+  FakeSocket.onCreate = (socket) => {
+    socket.answers.set('join', (request) => {
+      if (request['room'] === 'alice') return joined(request);
+      answerBob = () => socket.say({ ...joined(request), re: request['id'] });
+      return undefined;
+    });
+    socket.accept();
+  };
+  server.say({ type: 'reconnect', after_ms: 0, reason: 'drain' });
+  await settle();
+  await settle();
+  for (const place of [server, FakeSocket.last]) place.say({ type: 'reactions', room: 'alice', counts: { heart: 1 } });
+  expect(told).toEqual([{ heart: 1 }]);
+  answerBob?.();
+  await settle();
+});
+
 const ice = (name: string) => [{ urls: [`turn:${name}`], username: 'u', credential: 'c' }];
 const signal = (kind: string, room = 'alice') => ({ type: 'signal', room, from: 'n1-b', user: { id: 'bob', name: 'Bob' }, session: 's', kind });
 
