@@ -39,7 +39,7 @@ type house struct {
 // whoever makes them, and nothing happens once a second.
 func open(t testing.TB, change ...func(*Config)) *house {
 	h := &house{t: t, store: presence.NewMemory(PresenceFollower)}
-	h.relay = NewMemory(h.store)
+	h.relay = newMemory(h.store)
 	h.directory = presence.NewDirectory(h.store, quiet)
 	cfg := Config{Node: "n1", Store: h.store, Relay: h.relay, Directory: h.directory, Logger: quiet}
 	for _, f := range change {

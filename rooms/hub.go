@@ -28,6 +28,9 @@ type Config struct {
 	Drain func()
 	// Living returns the nodes that live; nil: this one is alone.
 	Living func() []string
+	// Noted says which events are to be noted for the record when they are
+	// published, see presence.Notes; nil: none. It must not block.
+	Noted func(event string) bool
 	// MaxPeers is how many signalling sessions a streamer may have open at a
 	// time; 0 means DefaultMaxPeers.
 	MaxPeers int
@@ -303,6 +306,7 @@ func (h *Hub) Publish(ctx context.Context, p Publication) (Position, error) {
 	if p.Name == EventReaction {
 		return Position{}, h.react(p.Room, p.Data)
 	}
+	p.Noted = h.cfg.Noted != nil && h.cfg.Noted(p.Name)
 	return h.cfg.Relay.Publish(ctx, p)
 }
 

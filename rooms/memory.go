@@ -26,8 +26,9 @@ const PresenceFollower = "rooms"
 // subscriber and whose last event is too old to recover is forgotten: a later
 // one of the same name begins a new epoch.
 type Memory struct {
-	log  presence.Log
-	sink Sink
+	log   presence.Log
+	notes presence.Notes
+	sink  Sink
 
 	mu    sync.Mutex
 	rooms map[string]*memoryRoom
@@ -61,11 +62,11 @@ type usedKey struct {
 	Position
 }
 
-// NewMemory returns a relay that tells its rooms of the log's transitions. The
-// log must keep them for PresenceFollower.
-func NewMemory(log presence.Log) *Memory {
+// NewMemory returns a relay that tells its rooms of the log's transitions, and
+// notes what is to be noted. The log must keep them for PresenceFollower.
+func NewMemory(log presence.Log, notes presence.Notes) *Memory {
 	return &Memory{
-		log: log, rooms: make(map[string]*memoryRoom),
+		log: log, notes: notes, rooms: make(map[string]*memoryRoom),
 		audiences: memoryAudiences{byBroadcast: make(map[string]*memoryAudience)},
 		peerings:  memoryPeerings{byRoom: make(map[string]*keptPeerings)},
 	}
@@ -81,7 +82,7 @@ func (m *Memory) Members(_ context.Context, room string, first int, after string
 }
 
 // Publish implements Relay.
-func (m *Memory) Publish(_ context.Context, p Publication) (Position, error) {
+func (m *Memory) Publish(ctx context.Context, p Publication) (Position, error) {
 	r := m.lock(p.Room)
 	defer r.mu.Unlock()
 	now := time.Now()
@@ -97,6 +98,9 @@ func (m *Memory) Publish(_ context.Context, p Publication) (Position, error) {
 	r.appendLocked(e)
 	if p.Key != "" {
 		r.keys = append(r.keys, usedKey{key: p.Key, hash: p.hash(), at: now, Position: e.Position})
+	}
+	if p.Noted {
+		return e.Position, m.notes.Note(ctx, presence.PartitionOf(p.Room), noteOf(e))
 	}
 	return e.Position, nil
 }

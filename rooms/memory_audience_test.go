@@ -11,7 +11,7 @@ import (
 // An audience is forgotten an hour after it was last asked for, even if its end is reported later, or else after a week.
 func TestMemoryForgetsAudiences(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		m := NewMemory(presence.NewMemory(PresenceFollower))
+		m := newMemory(presence.NewMemory(PresenceFollower))
 		known := func() int {
 			m.audiences.forget(time.Now())
 			return len(m.audiences.byBroadcast)

@@ -15,13 +15,13 @@ import (
 func TestMemory(t *testing.T) {
 	testRelay(t, func(t *testing.T) (Relay, presence.Store) {
 		store := presence.NewMemory(PresenceFollower)
-		return NewMemory(store), store
+		return newMemory(store), store
 	})
 }
 
 func TestMemoryForgetsOldEvents(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		relay := NewMemory(presence.NewMemory(PresenceFollower))
+		relay := newMemory(presence.NewMemory(PresenceFollower))
 		publish(t, relay, chat("old"))
 		time.Sleep(LogAge / 2)
 		publish(t, relay, chat("young"))
@@ -35,7 +35,7 @@ func TestMemoryForgetsOldEvents(t *testing.T) {
 
 func TestMemoryForgetsKeys(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		relay := NewMemory(presence.NewMemory(PresenceFollower))
+		relay := newMemory(presence.NewMemory(PresenceFollower))
 		p, other := chat("once"), chat("another")
 		p.Key, other.Key = "k1", "k1"
 		first := publish(t, relay, p)
@@ -52,7 +52,7 @@ func TestMemoryForgetsKeys(t *testing.T) {
 
 // Whoever invents a new key for everything must not fill the memory.
 func TestMemoryBoundsKeys(t *testing.T) {
-	relay := NewMemory(presence.NewMemory(PresenceFollower))
+	relay := newMemory(presence.NewMemory(PresenceFollower))
 	for n := range 2 * maxKeys {
 		p := chat("once")
 		p.Key = fmt.Sprint("k", n)
@@ -73,7 +73,7 @@ func TestMemoryBoundsKeys(t *testing.T) {
 func TestMemoryForgetsIdleRooms(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := presence.NewMemory(PresenceFollower)
-		relay := NewMemory(store)
+		relay := newMemory(store)
 		ctx, cancel := context.WithCancel(t.Context())
 		var running sync.WaitGroup
 		running.Go(func() { relay.Run(ctx) })
@@ -125,7 +125,7 @@ func TestMemoryForgetsIdleRooms(t *testing.T) {
 // Forgetting a room and using it at once: every event is in one epoch, and
 // whoever subscribed hears it.
 func TestMemoryForgetsWhileUsed(t *testing.T) {
-	relay := NewMemory(presence.NewMemory(PresenceFollower))
+	relay := newMemory(presence.NewMemory(PresenceFollower))
 	stop := make(chan struct{})
 	var forgetting, using sync.WaitGroup
 	forgetting.Go(func() {
@@ -174,7 +174,7 @@ func (d *deafLog) Read(ctx context.Context, p int, after uint64, max int) ([]pre
 func TestMemoryAppliesLater(t *testing.T) {
 	store := presence.NewMemory(PresenceFollower)
 	log := &deafLog{Log: store, down: true}
-	relay := NewMemory(log)
+	relay := NewMemory(log, store)
 	e := subscribe(t, relay, studio)
 	var want []string
 	for range 100 { // more than the log keeps for those who have read it
@@ -190,3 +190,5 @@ func TestMemoryAppliesLater(t *testing.T) {
 		t.Errorf("heard %q, want %q", got, want)
 	}
 }
+
+func newMemory(store *presence.Memory) *Memory { return NewMemory(store, store) }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/tallylight/tallylight/auth"
 	"github.com/tallylight/tallylight/internal/wire"
+	"github.com/tallylight/tallylight/presence"
 )
 
 const (
@@ -39,6 +40,25 @@ type ReactionData struct {
 }
 
 var customEvent = regexp.MustCompile(`^x\.[A-Za-z0-9._-]{1,62}$`)
+
+// noteOf returns what is noted of an event, which lua/publish.lua makes as well:
+// what members get of it, but for what the note has anyway.
+func noteOf(e *Event) presence.Note {
+	return presence.Note{Kind: presence.NoteChat, Room: e.Room, Data: wire.JSON(struct {
+		Position
+		From *Sender         `json:"from,omitempty"`
+		At   presence.Millis `json:"at"`
+		Data json.RawMessage `json:"data"`
+	}{e.Position, e.From, e.At, e.Data})}
+}
+
+// notesKept is how many notes there may be if this one is to be added to them.
+func (p Publication) notesKept() int {
+	if p.Noted {
+		return presence.NotesKept
+	}
+	return 0
+}
 
 // ActionOf returns what a sender must be allowed to do to publish the event.
 func ActionOf(event string) auth.Action {

@@ -185,7 +185,8 @@ func (r *Redis) Publish(ctx context.Context, p Publication) (Position, error) {
 	}
 	partition := presence.PartitionOf(p.Room)
 	answer, err := r.run(ctx, publishScript, partition, r.parts[partition].routing,
-		p.Room, p.Name, from, p.Data, p.Key, digest, KeyAge.Milliseconds(), maxKeys)
+		p.Room, p.Name, from, p.Data, p.Key, digest, KeyAge.Milliseconds(), maxKeys,
+		p.notesKept())
 	if err != nil {
 		return Position{}, err
 	}

@@ -16,6 +16,8 @@ type Publication struct {
 	// Key, if not empty, makes the publication idempotent for KeyAge: the same
 	// key in the same room is published once.
 	Key string
+	// Noted: it is kept as a presence.NoteChat as well, in the same step.
+	Noted bool
 }
 
 // Snapshot is a room at one moment: everything up to and including Position.

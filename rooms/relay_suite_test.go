@@ -38,6 +38,7 @@ func testRelay(t *testing.T, open func(t *testing.T) (Relay, presence.Store)) {
 		{"an idempotency key publishes once", testKey},
 		{"an idempotency key at once, many times", testKeyRace},
 		{"an idempotency key does not fit another event", testKeyReused},
+		{"what is to be noted is, once and with what members get", testNoted},
 		{"transitions become events, in order and once", testApply},
 		{"transitions are applied once, however many apply", testApplyRace},
 		{"a view is the one after the last transition", testViewInSnapshot},
@@ -635,4 +636,30 @@ func testPeerings(t *testing.T, relay Relay, _ presence.Store) {
 	must(relay.DropPeerings(ctx, "other"))
 	must(relay.DropPeerings(ctx, "other"))
 	want("other")
+}
+
+func testNoted(t *testing.T, relay Relay, store presence.Store) {
+	line := chat("hello")
+	publish(t, relay, line) // nobody asked for this one
+	line.Noted, line.Key = true, "k"
+	at := publish(t, relay, line)
+	if again := publish(t, relay, line); again != at {
+		t.Errorf("published at %+v, then at %+v", at, again)
+	}
+	line.From, line.Key = nil, ""
+	publish(t, relay, line)
+	notes, err := store.Notes(t.Context(), presence.PartitionOf(studio), 10)
+	if err != nil || len(notes) != 2 {
+		t.Fatalf("noted %+v, %v", notes, err)
+	}
+	if n := notes[0]; n.Kind != presence.NoteChat || n.Room != studio {
+		t.Errorf("noted %+v", n)
+	}
+	got := decode[EventMessage](t, notes[0].Data)
+	if got.Position != at || !reflect.DeepEqual(got.From, chatFromBob) || string(got.Data) != `{"text":"hello"}` || got.At == 0 {
+		t.Errorf("noted %s", notes[0].Data)
+	}
+	if got := decode[EventMessage](t, notes[1].Data); got.From != nil || got.Offset != at.Offset+1 {
+		t.Errorf("noted %s", notes[1].Data)
+	}
 }

@@ -45,7 +45,7 @@ func startNode(t testing.TB, change func(*Config)) *node {
 	t.Helper()
 	log := slog.New(slog.DiscardHandler)
 	store := presence.NewMemory(rooms.PresenceFollower)
-	relay := rooms.NewMemory(store)
+	relay := rooms.NewMemory(store, store)
 	directory := presence.NewDirectory(store, log)
 	hub := rooms.NewHub(rooms.Config{Node: "n1", Store: store, Relay: relay, Directory: directory, Logger: log})
 	verifier, err := auth.NewVerifier(auth.Config{Secrets: []string{testSecret}})

@@ -78,7 +78,7 @@ func newWorld(t *testing.T, change ...func(*Config)) *world {
 	}
 	w.store = presence.NewMemory(rooms.PresenceFollower, record.Follower)
 	directory := presence.NewDirectory(w.store, logger)
-	relay := rooms.NewMemory(w.store)
+	relay := rooms.NewMemory(w.store, w.store)
 	records := &record.Store{DB: db}
 	w.cfg = Config{
 		Node: "n1", Store: w.store, Directory: directory, Records: records, Webhooks: &webhook.Store{DB: db}, Verifier: verifier, Logger: logger,

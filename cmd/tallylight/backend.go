@@ -125,7 +125,7 @@ func redisMetrics(nodes *presence.Nodes, store *presence.Redis, relay *rooms.Red
 // alone is the backend of a node that shares nothing.
 func alone() *backend {
 	store := presence.NewMemory(rooms.PresenceFollower, record.Follower)
-	relay := rooms.NewMemory(store)
+	relay := rooms.NewMemory(store, store)
 	return &backend{
 		store: store, relay: relay,
 		connect: func(*presence.Directory, *rooms.Hub) {},

@@ -114,11 +114,12 @@ func newNode(ctx context.Context, cfg serveCmd, logger *slog.Logger) (*node, err
 	metrics := newRegistry()
 	store := n.backend.store
 	n.directory = presence.NewDirectory(store, logger)
+	n.sender = webhook.NewSender(webhook.Config{Store: db.hooks, Logger: logger, AllowPrivate: cfg.WebhookAllowPrivate})
 	n.hub = rooms.NewHub(rooms.Config{
-		Node: n.id, Store: store, Relay: n.backend.relay, Directory: n.directory, Logger: logger,
+		Noted: n.noted,
+		Node:  n.id, Store: store, Relay: n.backend.relay, Directory: n.directory, Logger: logger,
 		Stale: n.backend.stale, Drain: n.beginDrain, Living: n.backend.nodes, MaxPeers: cfg.MaxPeers,
 	})
-	n.sender = webhook.NewSender(webhook.Config{Store: db.hooks, Logger: logger, AllowPrivate: cfg.WebhookAllowPrivate})
 	n.recorder = record.New(record.Config{
 		Store: db.records, Log: store, Notes: store, Directory: n.directory, Logger: logger,
 		Figures: n.hub.Figures, Mine: n.backend.mine, Written: n.sender.Wake, Keep: cfg.KeepRecords,
@@ -145,6 +146,12 @@ func newNode(ctx context.Context, cfg serveCmd, logger *slog.Logger) (*node, err
 		}),
 	}
 	return n, nil
+}
+
+// noted reports whether an event is to be noted for the record: a line of chat, if
+// a webhook wants that.
+func (n *node) noted(event string) bool {
+	return event == rooms.EventChat && n.sender.Wants(webhook.ChatMessage)
 }
 
 // pingOrNever turns the flag, where 0 is never, into a Config's value.

@@ -1,9 +1,10 @@
 -- Publish: ARGV[8] room, [9] name of the event, [10] from, JSON or '', [11] data, JSON, [12] idempotency key or '',
 -- [13] what tells two publications under one key apart, [14] ms that a key is remembered, [15] how many are at most.
+-- [16] how many notes of the partition are kept if it is to be noted in base .. 'notes', a stream (presence.Notes), else 0.
 -- Two more keys of the room remember them: base .. 'used:' .. room, a hash of key -> digest epoch offset, and
 -- base .. 'usedat:' .. room, a sorted set of key -> when.
 -- Returns ok or reused, epoch and offset.
-local room, name, from, data, key, digest, remembered, most = unpack(ARGV, 8, 15)
+local room, name, from, data, key, digest, remembered, most, notes = unpack(ARGV, 8, 16)
 local used, used_at = base .. 'used:' .. room, base .. 'usedat:' .. room
 
 local function forget(keys)
@@ -22,6 +23,10 @@ if key ~= '' then
   end
 end
 local of, offset = say(room, name, from, int(now), data, '')
+if notes ~= '0' then
+  redis.call('XADD', base .. 'notes', 'MAXLEN', '~', notes, '*', 'kind', 'chat', 'room', room, 'data',
+    '{"epoch":"' .. of .. '","offset":' .. offset .. (from ~= '' and ',"from":' .. from or '') .. ',"at":' .. int(now) .. ',"data":' .. data .. '}')
+end
 if key ~= '' then
   redis.call('HSET', used, key, digest .. ' ' .. of .. ' ' .. offset)
   redis.call('ZADD', used_at, int(now), key)
