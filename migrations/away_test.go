@@ -2,10 +2,14 @@ package migrations_test
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"net"
 	"net/url"
 	"path/filepath"
 	"testing"
+
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/tallylight/tallylight/internal/testserver"
 	"github.com/tallylight/tallylight/migrations"
@@ -95,4 +99,20 @@ func TestAway(t *testing.T) {
 		t.Fatal(err)
 	}
 	want("a SQLite file of somebody else", migrations.Up(t.Context(), lite, d), false)
+}
+
+// What a server says while it starts or stops, or is full, is over by itself.
+func TestAwayByCode(t *testing.T) {
+	for code, want := range map[string]bool{
+		"57P01": true, "57P02": true, "57P03": true, "53300": true, "53100": true, "08006": true,
+		"28P01": false, "28000": false, "3D000": false, "42501": false, "42P01": false, "57014": false,
+	} {
+		err := fmt.Errorf("asking: %w", errors.Join(&net.OpError{Op: "dial", Err: errors.New("refused")}, &pgconn.PgError{Code: code}))
+		if got := migrations.Away(err); got != want {
+			t.Errorf("%s: away %t, want %t", code, got, want)
+		}
+	}
+	if migrations.Away(nil) || migrations.Away(migrations.ErrBehind) || migrations.Away(&net.OpError{Op: "remote error", Err: errors.New("tls: bad certificate")}) {
+		t.Error("what is not about the way there is away")
+	}
 }
