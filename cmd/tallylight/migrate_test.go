@@ -64,7 +64,18 @@ func TestMigrate(t *testing.T) {
 // wantRefused runs a command that must fail, and say something in one line.
 func wantRefused(t *testing.T, args string, mentions ...string) {
 	t.Helper()
-	code, out, errOut := run(strings.Fields(args)...)
+	var code int
+	var out, errOut string
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		code, out, errOut = run(strings.Fields(args)...)
+	}()
+	select {
+	case <-done:
+	case <-time.After(time.Minute):
+		t.Fatalf("%s: it goes on, want it refused", args)
+	}
 	if code != exitFailure || out != "" || strings.Count(errOut, "\n") != 1 || strings.Contains(errOut, "hunter2") {
 		t.Errorf("%s: exit code %d, %q, %q, want %d and one line", args, code, out, errOut, exitFailure)
 	}
