@@ -20,7 +20,7 @@ func TestLastEnds(t *testing.T) {
 		want := func(name string, want map[string]Millis, users ...string) {
 			t.Helper()
 			if got, err := r.LastEnds(t.Context(), users); err != nil || !maps.Equal(got, want) {
-				t.Errorf("%s: got %v, %v, want %v", name, got, err, want)
+				t.Errorf("%s: got %.100v, %v, want %v", name, fmt.Sprint(got), err, want)
 			}
 		}
 		want("nobody", map[string]Millis{})
