@@ -72,6 +72,8 @@ var (
 	loadLua string
 	//go:embed lua/follow.lua
 	followLua string
+	//go:embed lua/get.lua
+	getLua string
 )
 
 var (
@@ -87,6 +89,7 @@ var (
 	beatScript     = leaseScriptOf(beatLua)
 	loadScript     = leaseScriptOf(loadLua)
 	followScript   = leaseScriptOf(followLua)
+	getScript      = redisconn.NewScript(getLua)
 )
 
 func leaseScriptOf(lua string) *redisconn.Script {
@@ -449,6 +452,40 @@ func (r *Redis) Get(ctx context.Context, room string) (Lease, error) {
 	return leaseOf(fields)
 }
 
+// GetAll implements Leases. All rooms of a partition are read by one script, and all scripts go to Redis in one round trip.
+func (r *Redis) GetAll(ctx context.Context, rooms []string) ([]Lease, error) {
+	places := make(map[int][]int) // of each partition, which of the rooms are in it
+	for i, room := range rooms {
+		p := PartitionOf(room)
+		places[p] = append(places[p], i)
+	}
+	partitions := slices.Collect(maps.Keys(places))
+	calls := make([]redisconn.Call, len(partitions))
+	for i, p := range partitions {
+		part := &r.parts[p]
+		args := append([]any{part.base, len(leaseFields)}, leaseFields...)
+		for _, place := range places[p] {
+			args = append(args, rooms[place])
+		}
+		calls[i] = redisconn.Call{Keys: part.keys[:1], Args: args}
+	}
+	replies, err := r.cfg.Conn.RunAll(ctx, getScript, calls)
+	if err != nil {
+		return nil, unavailable(err)
+	}
+	leases := make([]Lease, len(rooms))
+	for i, reply := range replies {
+		for n, values := range reply.List() {
+			place := places[partitions[i]][n]
+			if leases[place], err = leaseAmong(values); err != nil {
+				return nil, err
+			}
+			leases[place].Room = rooms[place]
+		}
+	}
+	return leases, nil
+}
+
 // Beat implements Leases. All beats go to Redis in one round trip.
 func (r *Redis) Beat(ctx context.Context, holds []Hold) (replaced []Hold, err error) {
 	args := make(map[int][]any)
@@ -573,13 +610,8 @@ func (r *Redis) Load(ctx context.Context, partition int) ([]Lease, uint64, error
 	}
 	all := answer[1].List()
 	leases := make([]Lease, len(all))
-	fields := make(map[string]string, len(leaseFields))
 	for i, values := range all {
-		clear(fields)
-		for k, value := range values.Texts() {
-			fields[leaseFields[k].(string)] = value
-		}
-		if leases[i], err = leaseOf(fields); err != nil {
+		if leases[i], err = leaseAmong(values); err != nil {
 			return nil, 0, err
 		}
 	}

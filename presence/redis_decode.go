@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/tallylight/tallylight/internal/redisconn"
 )
 
 // decoder reads fields as the scripts wrote them, and keeps the first error.
@@ -70,6 +72,19 @@ func leaseOf(fields map[string]string) (Lease, error) {
 		l.Broadcast = b
 	}
 	return l, d.err
+}
+
+// leaseAmong reads a lease of which a script returned the values of leaseFields. A room that nobody holds has none, and is
+// offline.
+func leaseAmong(values redisconn.Reply) (Lease, error) {
+	fields := make(map[string]string, len(leaseFields))
+	for k, value := range values.Texts() {
+		fields[leaseFields[k].(string)] = value
+	}
+	if fields["state"] == "" {
+		return Lease{State: StateOffline}, nil
+	}
+	return leaseOf(fields)
 }
 
 func (d *decoder) holder() Holder {

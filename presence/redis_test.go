@@ -194,6 +194,69 @@ func TestToldInAnotherEpoch(t *testing.T) {
 	}
 }
 
+// However many leases are asked for, Redis gets one pipeline with a script for each partition at most.
+func TestRedisGetAllCost(t *testing.T) {
+	server := testserver.OwnRedis(t)
+	conn, err := redisconn.Open(t.Context(), server.URL, "test", quiet)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	s, err := NewRedis(t.Context(), RedisConfig{Conn: conn, Node: "n1", Logger: quiet, Heartbeat: time.Minute})
+	if err != nil {
+		t.Fatal(err)
+	}
+	trips := &tripCounter{}
+	conn.Client().AddHook(trips)
+	var rooms []string
+	for i := range 1000 {
+		rooms = append(rooms, fmt.Sprint("room-", i))
+	}
+	cost := func(name string, rooms []string, pipelines, scripts int) {
+		t.Helper()
+		*trips = tripCounter{}
+		if leases, err := s.GetAll(t.Context(), rooms); err != nil || len(leases) != len(rooms) {
+			t.Fatalf("%s: %d leases, %v", name, len(leases), err)
+		}
+		if trips.pipelines != pipelines || trips.scripts != scripts || trips.others != 0 {
+			t.Errorf("%s cost %+v, want %d pipelines with %d scripts", name, *trips, pipelines, scripts)
+		}
+	}
+	if _, err := s.GetAll(t.Context(), rooms[:1]); err != nil { // from now on Redis has the script
+		t.Fatal(err)
+	}
+	cost("a thousand rooms", rooms, 1, Partitions)
+	cost("one room", rooms[:1], 1, 1)
+	cost("one room, often", slices.Repeat(rooms[:1], 100), 1, 1)
+	cost("no rooms", nil, 0, 0)
+}
+
+// tripCounter counts what goes to Redis.
+type tripCounter struct{ pipelines, scripts, others int }
+
+func (c *tripCounter) DialHook(next redis.DialHook) redis.DialHook { return next }
+
+func (c *tripCounter) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		c.others++
+		return next(ctx, cmd)
+	}
+}
+
+func (c *tripCounter) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return func(ctx context.Context, cmds []redis.Cmder) error {
+		c.pipelines++
+		for _, cmd := range cmds {
+			if cmd.Name() == "evalsha" {
+				c.scripts++
+			} else {
+				c.others++
+			}
+		}
+		return next(ctx, cmds)
+	}
+}
+
 // Redis away: nothing blocks for long, and every error says that the outcome is unknown.
 func TestRedisAway(t *testing.T) {
 	server := testserver.OwnRedis(t)
@@ -216,6 +279,7 @@ func TestRedisAway(t *testing.T) {
 		"end":     func() error { _, err := s.End(ctx, a.hold, ReasonLeft); return err },
 		"release": func() error { return s.Release(ctx, a.hold, ReasonLeft) },
 		"get":     func() error { _, err := s.Get(ctx, studio); return err },
+		"get all": func() error { _, err := s.GetAll(ctx, []string{studio, "a", "b"}); return err },
 		"beat":    func() error { _, err := s.Beat(ctx, []Hold{a.hold}); return err },
 		"sweep":   func() error { _, err := s.Sweep(ctx, Due{Partition: p}); return err },
 		"load":    func() error { _, _, err := s.Load(ctx, p); return err },

@@ -87,6 +87,9 @@ type Leases interface {
 	HandOver(context.Context, []Handover) error
 	// Get returns the room's lease as it stands, offline if nobody holds it.
 	Get(ctx context.Context, room string) (Lease, error)
+	// GetAll is Get for several rooms, in their order. Each is as it stands, all
+	// together may be of different moments. It is all or nothing.
+	GetAll(ctx context.Context, rooms []string) ([]Lease, error)
 	// Beat notes that the holders were heard from. Holds whose lease somebody
 	// has taken over are returned: their connections may not know yet, if what
 	// should have told them was lost. Those whose lease ended are passed over.

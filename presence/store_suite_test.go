@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"sync"
 	"testing"
@@ -54,6 +55,7 @@ func testStore(t *testing.T, run func(t *testing.T, test func(t *testing.T, s St
 		{"the log is kept until its durable follower has read it", testLogKept},
 		{"watchers are woken for the room's partition", testWatch},
 		{"notes are kept in order until they are dropped", testNotes},
+		{"several leases are read as each by itself", testGetAll},
 		{"a beat moves last seen, under the right fence only, and tells who was replaced", testBeat},
 	} {
 		t.Run(test.name, func(t *testing.T) { run(t, test.do) })
@@ -861,5 +863,59 @@ func testNotes(t *testing.T, s Store) {
 	}
 	if err := s.DropNotes(ctx, p, notes[5].ID); err != nil || len(kept(10)) != 0 {
 		t.Errorf("left are %+v, %v", kept(10), err)
+	}
+}
+
+// testGetAll has leases in every state, in one partition and in several, and asks for some twice.
+func testGetAll(t *testing.T, s Store) {
+	ctx := context.Background()
+	if none, err := s.GetAll(ctx, nil); len(none) != 0 || err != nil {
+		t.Errorf("of no rooms: %+v, %v", none, err)
+	}
+	if one, err := s.GetAll(ctx, []string{"nowhere"}); err != nil || len(one) != 1 || one[0].State != StateOffline || one[0].Room != "nowhere" {
+		t.Errorf("of a room that nobody holds: %+v, %v", one, err)
+	}
+	var rooms []string
+	states := make(map[State]int)
+	for i := range 200 {
+		room := fmt.Sprint("room-", i)
+		rooms = append(rooms, room)
+		if i%5 == 0 {
+			continue // nobody ever held it
+		}
+		user := User{ID: fmt.Sprint("user-", i), Name: `Zoë "\`}
+		claimed, err := s.Claim(ctx, Claim{Room: room, User: user, Connection: "c" + room, Node: "n1"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		hold := Hold{room, claimed.Lease.Fence}
+		window := time.Minute
+		if i%5 > 1 {
+			if _, err := s.Start(ctx, hold, Start{Details: Details{Title: room, Tags: []string{"a", "b"}}, Window: &window}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if i%5 > 2 {
+			if err := s.Release(ctx, hold, map[int]Reason{3: ReasonConnectionLost, 4: ReasonLeft}[i%5]); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	rooms = append(rooms, rooms[3], "nowhere", rooms[3], rooms[7])
+	leases, err := s.GetAll(ctx, rooms)
+	if err != nil || len(leases) != len(rooms) {
+		t.Fatalf("%d leases, %v, want %d", len(leases), err, len(rooms))
+	}
+	for i, room := range rooms {
+		alone, err := s.Get(ctx, room)
+		if err != nil || !reflect.DeepEqual(leases[i], alone) || alone.Room != room {
+			t.Errorf("%s is %+v, %v, and among others %+v", room, alone, err, leases[i])
+		}
+		states[alone.State]++
+	}
+	for _, state := range []State{StateOffline, StateOnline, StateLive, StateReconnecting} {
+		if states[state] < 40 {
+			t.Errorf("%d rooms are %s", states[state], state)
+		}
 	}
 }

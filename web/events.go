@@ -13,7 +13,8 @@ import (
 )
 
 const (
-	// maxBody bounds what a request may carry; an event has at most 8 KiB.
+	// maxBody bounds what a request may carry, but for a route that says
+	// otherwise; an event has at most 8 KiB.
 	maxBody = 64 << 10
 	// maxKey bounds an idempotency key, as it is kept for minutes.
 	maxKey = 255
@@ -102,9 +103,15 @@ func idempotencyKey(r *http.Request, id *auth.Identity) (string, error) {
 	return id.User + " " + keys[0], nil // a user id has no space
 }
 
-// readJSON reads a request's body. Unknown fields are passed over.
+// readJSON reads a request's body, of at most maxBody bytes. Unknown fields are
+// passed over.
 func readJSON(w http.ResponseWriter, r *http.Request, v any) error {
-	data, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	return readJSONUpTo(w, r, v, maxBody)
+}
+
+// readJSONUpTo is readJSON for a route with a limit of its own.
+func readJSONUpTo(w http.ResponseWriter, r *http.Request, v any, limit int64) error {
+	data, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
 	var tooLarge *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooLarge):

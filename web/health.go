@@ -21,11 +21,18 @@ type Health struct {
 }
 
 // Readiness says whether the node should be sent newcomers. Each check is "ok"
-// or says in a few words what is missing; the log knows more.
+// or says in a few words what is missing; the log knows more. All but that of
+// the database must be "ok".
 type Readiness struct {
 	Ready  bool              `json:"ready"`
 	Checks map[string]string `json:"checks"`
 }
+
+// checkDatabase is reported, and no reason to send newcomers elsewhere: all
+// nodes share the database, and presence goes on without it. Were it one, a
+// database that is away would take every node out of the balancer at once, and
+// stop all that still works.
+const checkDatabase = "database"
 
 const (
 	checkOK       = "ok"
@@ -40,8 +47,8 @@ func (s *server) readyz(w http.ResponseWriter, r *http.Request) error {
 	answer := Readiness{Ready: true, Checks: s.ask(r.Context())}
 	answer.Checks["admission"] = s.checkAdmission()
 	answer.Checks["directory"] = s.checkDirectory()
-	for _, result := range answer.Checks {
-		answer.Ready = answer.Ready && result == checkOK
+	for name, result := range answer.Checks {
+		answer.Ready = answer.Ready && (result == checkOK || name == checkDatabase)
 	}
 	if !answer.Ready {
 		return s.notReady(w, r, answer)
@@ -67,7 +74,7 @@ func (s *server) checkDirectory() string {
 func (s *server) ask(ctx context.Context) map[string]string {
 	checks := make(map[string]func(context.Context) error)
 	maps.Copy(checks, s.cfg.Checks)
-	checks["database"] = s.cfg.Records.DB.PingContext
+	checks[checkDatabase] = s.cfg.Records.DB.PingContext
 	var asking sync.WaitGroup
 	var mu sync.Mutex
 	results := make(map[string]string)

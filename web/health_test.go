@@ -32,8 +32,6 @@ func TestHealth(t *testing.T) {
 		w.draining.Store(false)
 		close(w.done)
 		ready("stopping", http.StatusServiceUnavailable, "admission", "draining")
-		w.withoutDB()
-		ready("no database", http.StatusServiceUnavailable, "database", "no answer")
 		a := w.get("/healthz", "")
 		a.wantStatus(t, "alive whatever happens", http.StatusOK)
 		if got := decode[Health](t, a); got != (Health{Status: "ok", Node: "n1"}) {
@@ -47,6 +45,29 @@ func TestHealth(t *testing.T) {
 			t.Errorf("directory not loaded: got %+v", got)
 		}
 	}, func(c *Config) { c.Directory = presence.NewDirectory(c.Store, c.Logger) })
+}
+
+// The database is shared by all nodes, and none of them needs it for who is live.
+func TestReadyWithoutDatabase(t *testing.T) {
+	var trouble error
+	inWorld(t, func(t *testing.T, w *world) {
+		w.withoutDB()
+		for name, redis := range map[string]error{"alone": nil, "with something that is needed": errors.New("on fire")} {
+			trouble = redis
+			a := w.get("/readyz", "")
+			status := http.StatusOK
+			if redis != nil {
+				status = http.StatusServiceUnavailable
+			}
+			a.wantStatus(t, name, status)
+			if got := decode[Readiness](t, a); got.Ready != (redis == nil) || got.Checks["database"] != "no answer" {
+				t.Errorf("%s: got %+v", name, got)
+			}
+		}
+		if log := w.log.String(); !strings.Contains(log, "check=database") {
+			t.Errorf("the log does not say what is wrong:\n%s", log)
+		}
+	}, checking("redis", func(context.Context) error { return trouble }))
 }
 
 // checking makes a node check one thing more.

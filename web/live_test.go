@@ -213,6 +213,10 @@ func TestStale(t *testing.T) {
 		if !decode[Room](t, w.get("/v1/rooms/alice", "")).Stale || !decode[Streamer](t, w.get("/v1/streamers/alice", "")).Stale {
 			t.Error("rooms and streamers are not stale")
 		}
+		a := w.do(http.MethodPost, "/v1/streamers/query", "", idsBody("alice", "bob"))
+		if !decode[StreamerList](t, a).Stale || strings.Count(string(a.body), "stale") != 1 {
+			t.Errorf("a list of streamers is not stale as a whole: %s", a.body)
+		}
 	}, public, func(c *Config) {
 		log.Log = c.Store
 		c.Directory = presence.NewDirectory(log, c.Logger)

@@ -110,6 +110,7 @@ func (s *server) router() chi.Router {
 		r.Get("/v1/live", s.handle(s.live))
 		r.Get("/v1/live/stream", s.handle(s.stream))
 		r.Get("/v1/streamers/{id}", s.handle(s.streamer))
+		r.Post("/v1/streamers/query", s.handle(s.queryStreamers))
 		r.Get("/v1/rooms/{room}", s.handle(s.room))
 		r.Post("/v1/rooms/{room}/events", s.handle(s.publish))
 		r.Get("/v1/broadcasts", s.handle(s.broadcasts))

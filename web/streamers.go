@@ -33,7 +33,7 @@ func broadcastOf(b *presence.Broadcast) *Broadcast {
 
 // Streamer is what is known about a user. One user may hold several rooms:
 // Rooms are all of them, most on air first, and the fields above are those of
-// the first.
+// the first. Stale is not set among others, whose list says it once.
 type Streamer struct {
 	ID        string         `json:"id"`
 	Name      string         `json:"name,omitempty"`
@@ -64,10 +64,20 @@ func (s *server) streamer(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	answer := streamerOf(user, directory.Streamer(user))
+	answer := s.streamersOf(r.Context(), directory, []string{user})[0]
 	answer.Stale = directory.Stale()
-	answer.LastSeen = s.lastSeen(r.Context(), user, answer.Room)
 	return s.ok(w, r, answer)
+}
+
+// streamersOf returns what is known about users, in their order. It waits for
+// the stores, but no longer than askTimeout.
+func (s *server) streamersOf(ctx context.Context, directory *presence.Directory, users []string) []Streamer {
+	streamers := make([]Streamer, len(users))
+	for i, user := range users {
+		streamers[i] = streamerOf(user, directory.Streamer(user))
+	}
+	s.lastSeen(ctx, streamers)
+	return streamers
 }
 
 func streamerOf(user string, held []presence.Entry) Streamer {
@@ -99,25 +109,58 @@ func startedAt(e presence.Entry) presence.Millis {
 	return e.View.Broadcast.StartedAt
 }
 
-// lastSeen is when a streamer was last heard from: over their connection, or
-// else at the end of their last broadcast. It is extra: a store that is away
-// makes it unknown and the answer no worse.
-func (s *server) lastSeen(ctx context.Context, user, room string) Time {
+// lastSeen fills in when streamers were last heard from: over their connection,
+// or else at the end of their last broadcast. However many they are, it asks
+// each store once. It is extra: one that is away makes it unknown, and the
+// answer no worse.
+func (s *server) lastSeen(ctx context.Context, streamers []Streamer) {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
-	if room != "" {
-		lease, err := s.cfg.Store.Get(ctx, room)
-		if err == nil && lease.State != presence.StateOffline && lease.User.ID == user {
-			return Time(lease.LastSeen)
-		}
-		if err != nil {
-			s.cfg.Logger.Warn("web: last_seen is unknown", "room", room, "error", err)
-			return 0
+	var holders, others []*Streamer
+	for i := range streamers {
+		if streamers[i].Room != "" {
+			holders = append(holders, &streamers[i])
+		} else {
+			others = append(others, &streamers[i])
 		}
 	}
-	ended, err := s.cfg.Records.LastEnd(ctx, user)
+	gone, err := s.lastHeard(ctx, holders)
 	if err != nil {
-		s.cfg.Logger.Warn("web: last_seen is unknown", "user", user, "error", err)
+		s.cfg.Logger.Warn("web: last_seen of those who hold rooms is unknown", "users", len(holders), "error", err)
 	}
-	return Time(ended)
+	others = append(others, gone...)
+	if err := s.lastEnded(ctx, others); err != nil {
+		s.cfg.Logger.Warn("web: last_seen of those who hold no room is unknown", "users", len(others), "error", err)
+	}
+}
+
+// lastHeard is lastSeen by the leases of those who hold rooms. Whose room is
+// not theirs any more, of which the directory has not heard yet, is returned.
+func (s *server) lastHeard(ctx context.Context, holders []*Streamer) (gone []*Streamer, err error) {
+	rooms := make([]string, len(holders))
+	for i, h := range holders {
+		rooms[i] = h.Room
+	}
+	leases, err := s.cfg.Store.GetAll(ctx, rooms)
+	for i, lease := range leases {
+		if lease.State != presence.StateOffline && lease.User.ID == holders[i].ID {
+			holders[i].LastSeen = Time(lease.LastSeen)
+		} else {
+			gone = append(gone, holders[i])
+		}
+	}
+	return gone, err
+}
+
+// lastEnded is lastSeen by the record.
+func (s *server) lastEnded(ctx context.Context, streamers []*Streamer) error {
+	users := make([]string, len(streamers))
+	for i, one := range streamers {
+		users[i] = one.ID
+	}
+	ends, err := s.cfg.Records.LastEnds(ctx, users)
+	for _, one := range streamers {
+		one.LastSeen = Time(ends[one.ID])
+	}
+	return err
 }

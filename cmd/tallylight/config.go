@@ -15,6 +15,7 @@ type serveCmd struct {
 	Listen   string `default:":8080" placeholder:"ADDRESS" help:"Address to serve on, such as :8080 or 127.0.0.1:0."`
 	Node     string `placeholder:"NAME" help:"Name of this node; a random part is added, because a node's id is new at every start."`
 	Database string `placeholder:"URL" help:"Where records are kept: sqlite:FILE or postgres://… (default: sqlite:tallylight.db)."`
+	Migrate  bool   `default:"true" negatable:"" help:"Bring the database's schema up to date at start; without, refuse to start where \"tallylight migrate up\" is still to be run."`
 
 	Redis       secret `placeholder:"URL" help:"Redis that nodes share: redis://[user:password@]host:port/db, rediss:// or unix://, or @FILE (default: none, this node runs alone)."`
 	RedisPrefix string `default:"tallylight" placeholder:"NAME" help:"What all keys in Redis begin with."`
@@ -59,6 +60,8 @@ func (c *serveCmd) check() error {
 		c.PublicDirectory = true
 	}
 	switch {
+	case c.Dev && c.Database == "" && !c.Migrate:
+		return usagef("--no-migrate needs --database: the one that --dev makes by itself is empty")
 	case len(c.JWTSecret) == 0:
 		return usagef("--jwt-secret is missing: at least 32 bytes, or @FILE to read it from a file; --dev makes its own")
 	case c.HeartbeatInterval <= 0:

@@ -16,16 +16,18 @@ import (
 // defaultDatabase is where records go when no flag says otherwise.
 const defaultDatabase = "sqlite:tallylight.db"
 
-// database is the SQL database with its schema up to date.
+// database is the SQL database. Its schema is up to date, or will be, see schema.
 type database struct {
 	db      *sql.DB
 	records *record.Store
 	hooks   *webhook.Store
+	schema  *schema
 	cleanUp func() error
 }
 
 // openDatabase opens what --database names; with --dev and no such flag, a
-// file in a temporary folder that close removes.
+// file in a temporary folder that close removes. A PostgreSQL that is away is
+// no error: the schema then catches up.
 func openDatabase(ctx context.Context, cfg serveCmd) (*database, error) {
 	url, cleanUp := cfg.Database, func() error { return nil }
 	switch {
@@ -44,7 +46,8 @@ func openDatabase(ctx context.Context, cfg serveCmd) (*database, error) {
 		return nil, errors.Join(err, cleanUp())
 	}
 	d := &database{db: db, records: &record.Store{DB: db}, hooks: &webhook.Store{DB: db}, cleanUp: cleanUp}
-	if err := migrations.Up(ctx, db, dialect); err != nil {
+	d.schema = &schema{db: db, dialect: dialect, migrate: cfg.Migrate}
+	if err := d.schema.prepare(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("--database: %w", err), d.close())
 	}
 	return d, nil

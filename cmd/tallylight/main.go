@@ -23,12 +23,13 @@ const (
 )
 
 // cli is the command line. Every flag also has an environment variable:
-// TALLYLIGHT_ and its name.
+// TALLYLIGHT_ and its name; only what "migrate down" is told has none.
 type cli struct {
-	Serve serveCmd `cmd:"" help:"Run a node."`
-	Token tokenCmd `cmd:"" help:"Mint or check a token."`
-	Live  liveCmd  `cmd:"" help:"Show who is live."`
-	Bench benchCmd `cmd:"" help:"Put nodes under load, and measure what it costs and whether all that was published arrives."`
+	Serve   serveCmd   `cmd:"" help:"Run a node."`
+	Token   tokenCmd   `cmd:"" help:"Mint or check a token."`
+	Live    liveCmd    `cmd:"" help:"Show who is live."`
+	Migrate migrateCmd `cmd:"" help:"Bring the database's schema up to date, or back, or say how it stands. Nodes do the first by themselves at start, unless they are told not to."`
+	Bench   benchCmd   `cmd:"" help:"Put nodes under load, and measure what it costs and whether all that was published arrives."`
 }
 
 func main() {

@@ -174,7 +174,9 @@ func (n *node) start(listener net.Listener, halt context.Context, within time.Du
 	handshakesFirst := handshake.Listen(listener, handshake.Config{
 		Path: web.SocketPath, Handler: n.http.Handler, Patience: requestWithin, Logger: n.logger,
 	})
-	n.recording.begin(append(n.backend.log, n.directory.Run, n.recorder.Run, n.sender.Run)...)
+	n.recording.begin(append(n.backend.log, n.directory.Run, n.recorder.Run, n.sender.Run, func(ctx context.Context) {
+		n.records.schema.catchUp(ctx, n.logger)
+	})...)
 	sweeper := presence.Sweeper{Store: n.backend.store, Logger: n.logger, Rank: n.backend.rank}
 	n.work.begin(append(n.backend.work, n.hub.Run, n.sockets.Run, sweeper.Run, func(ctx context.Context) {
 		select {

@@ -29,7 +29,7 @@ func Postgres(t testing.TB) string {
 	server := os.Getenv("TALLYLIGHT_TEST_POSTGRES")
 	if server == "" {
 		var err error
-		if server, err = ownPostgres(); errors.Is(err, errNotInstalled) {
+		if server, err = sharedPostgres(); errors.Is(err, errNotInstalled) {
 			Skip(t, "PostgreSQL is %v and TALLYLIGHT_TEST_POSTGRES names no server", err)
 		} else if err != nil {
 			t.Fatalf("starting PostgreSQL: %v", err)
@@ -66,26 +66,55 @@ func execute(ctx context.Context, server, statement string) error {
 	return err
 }
 
-// ownPostgres returns the URL of this test binary's server, which the first call starts.
-var ownPostgres = sync.OnceValues(func() (string, error) {
-	bin, err := postgresPrograms()
+// sharedPostgres returns the URL of this test binary's server, which the first call starts.
+var sharedPostgres = sync.OnceValues(func() (string, error) {
+	s, err := newPostgres("synchronous_commit=off") // it is started once, and need not survive anything
 	if err != nil {
 		return "", err
 	}
-	as, err := postgresUser()
-	if err != nil {
-		return "", err
-	}
-	dir, err := os.MkdirTemp("", "tallylight-postgres-")
-	if err != nil {
-		return "", err
-	}
-	url, err := startPostgres(bin, dir, as)
-	if err != nil {
-		os.RemoveAll(dir)
-	}
-	return url, err
+	return s.url, nil
 })
+
+// PostgresServer is a PostgreSQL that belongs to one test, which may stop it and start it again. Its methods are for the
+// test's goroutine.
+type PostgresServer struct {
+	owned
+	url     string
+	command []string
+}
+
+// NewPostgres starts a PostgreSQL for this test alone and waits until it answers. That takes a second or two: a test that
+// only needs a database asks Postgres for one. It is stopped when the test ends.
+func NewPostgres(t testing.TB) *PostgresServer {
+	t.Helper()
+	s, err := newPostgres()
+	if errors.Is(err, errNotInstalled) {
+		Skip(t, "PostgreSQL is %v", err)
+	} else if err != nil {
+		t.Fatalf("starting PostgreSQL: %v", err)
+	}
+	s.giveTo(t)
+	return s
+}
+
+// URL names an empty database of the server, and a user who may do everything. It stays the same.
+func (s *PostgresServer) URL() string { return s.url }
+
+// Start runs it again after Stop, or after it ended by itself, on the same port and with all that was committed, and
+// waits until it answers.
+func (s *PostgresServer) Start() {
+	s.t.Helper()
+	s.Stop()
+	if err := s.start(); err != nil {
+		s.t.Fatalf("starting PostgreSQL again: %v", err)
+	}
+}
+
+func (s *PostgresServer) start() error {
+	// QUIT: at once, without a checkpoint. That it is this server which answers, and not another that took the port, is
+	// seen by its password.
+	return s.begin("QUIT", s.command, func(ctx context.Context, _ *server) error { return execute(ctx, s.url, "SELECT 1") })
+}
 
 // postgresPrograms returns the folder with initdb and postgres, of the newest version there is. Debian keeps them out
 // of PATH.
@@ -129,53 +158,77 @@ func postgresUser() (*syscall.Credential, error) {
 	return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}, nil
 }
 
-// startPostgres makes a cluster in dir and starts its server. It has a password, since others on this machine could
-// otherwise run programs through it as us.
-func startPostgres(bin, dir string, as *syscall.Credential) (string, error) {
-	password, passwordFile := rand.Text(), filepath.Join(dir, "password")
+// newPostgres makes a cluster in a folder of its own and starts its server on a free port. More settings, as name=value,
+// win over our own.
+func newPostgres(settings ...string) (*PostgresServer, error) {
+	bin, err := postgresPrograms()
+	if err != nil {
+		return nil, err
+	}
+	as, err := postgresUser()
+	if err != nil {
+		return nil, err
+	}
+	dir, err := os.MkdirTemp("", "tallylight-postgres-")
+	if err != nil {
+		return nil, err
+	}
+	s := &PostgresServer{owned: owned{name: "PostgreSQL", dir: dir, as: as}}
+	if err := s.startFirst(bin, settings); err != nil {
+		_ = os.RemoveAll(dir)
+		return nil, err
+	}
+	return s, nil
+}
+
+// startFirst fills the folder and finds a port that the server can have.
+func (s *PostgresServer) startFirst(bin string, settings []string) error {
+	password, err := s.initialise(bin)
+	if err != nil {
+		return err
+	}
+	for try := 1; ; try++ {
+		port, err := freePort()
+		if err != nil {
+			return err
+		}
+		s.url = fmt.Sprintf("postgres://tallylight:%s@127.0.0.1:%d/postgres?sslmode=disable", password, port)
+		s.command = []string{filepath.Join(bin, "postgres"), "-D", s.data()}
+		for _, setting := range append([]string{
+			"listen_addresses=127.0.0.1", fmt.Sprintf("port=%d", port), "unix_socket_directories=",
+			"fsync=off", "full_page_writes=off", // what it must survive is its own end, not the machine's
+			"shared_buffers=16MB", "max_connections=100", "autovacuum=off",
+		}, settings...) {
+			s.command = append(s.command, "-c", setting)
+		}
+		if err = s.start(); err == nil || try == 3 { // somebody else may have taken the port
+			return err
+		}
+	}
+}
+
+func (s *PostgresServer) data() string { return filepath.Join(s.dir, "data") }
+
+// initialise makes the cluster. It has a password, since others on this machine could otherwise run programs through it
+// as us.
+func (s *PostgresServer) initialise(bin string) (password string, err error) {
+	password, passwordFile := rand.Text(), filepath.Join(s.dir, "password")
 	if err := os.WriteFile(passwordFile, []byte(password), 0o600); err != nil {
 		return "", err
 	}
-	if as != nil {
-		for _, path := range []string{dir, passwordFile} {
-			if err := os.Chown(path, int(as.Uid), int(as.Gid)); err != nil {
+	if s.as != nil {
+		for _, path := range []string{s.dir, passwordFile} {
+			if err := os.Chown(path, int(s.as.Uid), int(s.as.Gid)); err != nil {
 				return "", err
 			}
 		}
 	}
-	data := filepath.Join(dir, "data")
-	initdb := exec.Command(filepath.Join(bin, "initdb"), "--pgdata", data, "--username", "tallylight", "--pwfile", passwordFile,
+	initdb := exec.Command(filepath.Join(bin, "initdb"), "--pgdata", s.data(), "--username", "tallylight", "--pwfile", passwordFile,
 		"--auth", "scram-sha-256", "--encoding", "UTF8", "--no-locale", "--no-sync")
-	initdb.Dir = dir
-	initdb.SysProcAttr = &syscall.SysProcAttr{Credential: as}
+	initdb.Dir = s.dir
+	initdb.SysProcAttr = &syscall.SysProcAttr{Credential: s.as}
 	if out, err := initdb.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("initdb: %w\n%s", err, out)
 	}
-
-	for try := 1; ; try++ {
-		port, err := freePort()
-		if err != nil {
-			return "", err
-		}
-		server := fmt.Sprintf("postgres://tallylight:%s@127.0.0.1:%d/postgres?sslmode=disable", password, port)
-		command := []string{filepath.Join(bin, "postgres"), "-D", data}
-		for _, setting := range []string{
-			"listen_addresses=127.0.0.1", fmt.Sprintf("port=%d", port), "unix_socket_directories=",
-			"fsync=off", "synchronous_commit=off", "full_page_writes=off", // it need not survive anything
-			"shared_buffers=16MB", "max_connections=100", "autovacuum=off",
-		} {
-			command = append(command, "-c", setting)
-		}
-		running, err := start(dir, "QUIT", as, command...) // QUIT: at once, without a checkpoint
-		if err != nil {
-			return "", err
-		}
-		err = waitFor(dir, 30*time.Second, func(ctx context.Context) error { return execute(ctx, server, "SELECT 1") })
-		if err == nil {
-			return server, nil
-		}
-		if err := errors.Join(err, running.stop()); try == 3 { // somebody else may have taken the port
-			return "", err
-		}
-	}
+	return password, nil
 }

@@ -130,7 +130,8 @@ type owned struct {
 	t       testing.TB
 	name    string // as a person calls it
 	dir     string
-	running *server // nil while it is stopped
+	as      *syscall.Credential // who runs it; nil: us
+	running *server             // nil while it is stopped
 }
 
 // giveTo makes the server the test's, at whose end it and its folder go.
@@ -158,11 +159,11 @@ func (o *owned) Stop() {
 
 // begin runs it, and waits until it answers.
 func (o *owned) begin(signal string, command []string, answers func(context.Context, *server) error) error {
-	running, err := start(o.dir, signal, nil, command...)
+	running, err := start(o.dir, signal, o.as, command...)
 	if err != nil {
 		return err
 	}
-	err = waitFor(o.dir, 10*time.Second, func(ctx context.Context) error { return answers(ctx, running) })
+	err = waitFor(o.dir, 30*time.Second, func(ctx context.Context) error { return answers(ctx, running) })
 	if err != nil {
 		return errors.Join(err, running.stop())
 	}

@@ -142,19 +142,6 @@ func TestFreePort(t *testing.T) {
 	}
 }
 
-func TestPostgres(t *testing.T) {
-	one, two := Postgres(t), Postgres(t)
-	if one == two {
-		t.Error("two tests share a database")
-	}
-	ctx := t.Context()
-	for _, url := range []string{one, two} {
-		if err := execute(ctx, url, "CREATE TABLE here (n integer)"); err != nil {
-			t.Error(err)
-		}
-	}
-}
-
 // outcome is a testing.TB that notes how a test would have ended.
 type outcome struct {
 	testing.TB

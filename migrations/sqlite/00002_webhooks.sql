@@ -13,6 +13,7 @@ DROP INDEX broadcasts_room;
 CREATE INDEX broadcasts_started ON broadcasts (started_at, id);
 CREATE INDEX broadcasts_streamer ON broadcasts (streamer, started_at, id);
 CREATE INDEX broadcasts_room ON broadcasts (room, started_at, id);
+CREATE INDEX broadcasts_last ON broadcasts (streamer, ended_at); -- when somebody's last one ended
 CREATE INDEX broadcasts_open ON broadcasts (id) WHERE ended_at IS NULL;
 
 CREATE TABLE viewer_samples (
@@ -97,6 +98,7 @@ DROP TABLE occupied_rooms;
 DROP TABLE note_cursors;
 DROP TABLE viewer_samples;
 DROP INDEX broadcasts_open;
+DROP INDEX broadcasts_last;
 DROP INDEX broadcasts_room;
 DROP INDEX broadcasts_streamer;
 DROP INDEX broadcasts_started;

@@ -155,16 +155,6 @@ func (s *Store) Get(ctx context.Context, id string) (b Broadcast, ok bool, err e
 	return b, err == nil, err
 }
 
-// LastEnd returns when the user's last broadcast ended, 0 if there was none.
-func (s *Store) LastEnd(ctx context.Context, user string) (presence.Millis, error) {
-	var at sql.NullInt64
-	err := s.DB.QueryRowContext(ctx, `SELECT max(ended_at) FROM broadcasts WHERE streamer = $1`, user).Scan(&at)
-	if err != nil {
-		return 0, fmt.Errorf("last broadcast of %q: %w", user, err)
-	}
-	return presence.Millis(at.Int64), nil
-}
-
 func scan(scan func(...any) error) (Broadcast, error) {
 	var b Broadcast
 	var tags []byte

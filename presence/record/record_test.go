@@ -149,20 +149,6 @@ func TestList(t *testing.T) {
 	})
 }
 
-func TestLastEnd(t *testing.T) {
-	eachDatabase(t, func(t *testing.T, s *Store) {
-		for _, n := range []int64{3, 5, 4} {
-			write(t, s, broadcastNo(n, alice, studio))
-		}
-		write(t, s, broadcastNo(9, bob, studio))
-		for user, want := range map[string]presence.Millis{"alice": 5500, "bob": 9500, "carol": 0} {
-			if got, err := s.LastEnd(t.Context(), user); err != nil || got != want {
-				t.Errorf("%s's last end is %d, %v, want %d", user, got, err, want)
-			}
-		}
-	})
-}
-
 func TestForget(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *Store) {
 		running := broadcastNo(1, alice, "attic")
@@ -203,7 +189,7 @@ func TestOfAClosedDatabase(t *testing.T) {
 	ctx := context.Background()
 	_, listErr := s.List(ctx, Query{First: 1})
 	_, ok, getErr := s.Get(ctx, newID())
-	_, endErr := s.LastEnd(ctx, "alice")
+	_, endErr := s.LastEnds(ctx, []string{"alice"})
 	_, samplesErr := s.Samples(ctx, newID())
 	writeErr := s.Write(ctx, broadcastNo(1, alice, studio))
 	if listErr == nil || getErr == nil || ok || endErr == nil || writeErr == nil || samplesErr == nil {
