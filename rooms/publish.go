@@ -15,6 +15,15 @@ import (
 // EventChat is the event of a line of chat.
 const EventChat = "chat"
 
+// The events of moderation, which nobody can publish.
+const (
+	EventChatDeleted   = "chat.deleted"
+	EventMemberMuted   = "member.muted"
+	EventMemberUnmuted = "member.unmuted"
+	EventMemberBanned  = "member.banned"
+	EventRoomUpdated   = "room.updated"
+)
+
 // Limits of what may be published.
 const (
 	MaxChatRunes = 500

@@ -16,6 +16,10 @@ type Publication struct {
 	// Key, if not empty, makes the publication idempotent for KeyAge: the same
 	// key in the same room is published once.
 	Key string
+	// Slow, if not 0, is how long ago the sender must have published anything
+	// else under it in this room: a *TooSoon says that it was not. What a Key was
+	// used for already is not looked at again.
+	Slow time.Duration
 }
 
 // Snapshot is a room at one moment: everything up to and including Position.

@@ -37,6 +37,9 @@ func testRelay(t *testing.T, open func(t *testing.T) (Relay, presence.Store)) {
 		{"an idempotency key publishes once", testKey},
 		{"an idempotency key at once, many times", testKeyRace},
 		{"an idempotency key does not fit another event", testKeyReused},
+		{"who spoke too soon is told how long to wait", testSlow},
+		{"of many lines at once one is said, where chat is slow", testSlowRace},
+		{"a line that is repeated under its key need not wait", testSlowKey},
 		{"transitions become events, in order and once", testApply},
 		{"transitions are applied once, however many apply", testApplyRace},
 		{"a view is the one after the last transition", testViewInSnapshot},
@@ -573,4 +576,78 @@ func testPeerings(t *testing.T, relay Relay, _ presence.Store) {
 	must(relay.DropPeerings(ctx, "other"))
 	must(relay.DropPeerings(ctx, "other"))
 	want("other")
+}
+
+func slowLine(user string, slow time.Duration) Publication {
+	return Publication{Room: studio, Name: EventChat, From: &Sender{ID: user, Role: auth.RoleViewer}, Data: wire.JSON(ChatData{"hello"}), Slow: slow}
+}
+
+func testSlow(t *testing.T, relay Relay, _ presence.Store) {
+	const slow = 500 * time.Millisecond
+	say := func(p Publication) (time.Duration, bool) {
+		t.Helper()
+		_, err := relay.Publish(t.Context(), p)
+		var soon *TooSoon
+		if !errors.As(err, &soon) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			return 0, true
+		}
+		return soon.Wait, false
+	}
+	began := time.Now()
+	if wait, ok := say(slowLine("bob", slow)); !ok {
+		t.Errorf("the first line has to wait %s", wait)
+	}
+	if wait, ok := say(slowLine("bob", slow)); ok && time.Since(began) < slow || !ok && (wait <= 0 || wait > slow) {
+		t.Errorf("the second, at once: said %v, to wait %s", ok, wait)
+	}
+	other := slowLine("bob", slow)
+	other.Room = "attic"
+	for name, p := range map[string]Publication{"another's": slowLine("carol", slow), "in another room": other, "of who need not wait": slowLine("bob", 0)} {
+		if wait, ok := say(p); !ok {
+			t.Errorf("a line %s has to wait %s", name, wait)
+		}
+	}
+	time.Sleep(slow)
+	if wait, ok := say(slowLine("bob", slow)); !ok {
+		t.Errorf("%s later a line has to wait %s", time.Since(began), wait)
+	}
+	if wait, ok := say(slowLine("bob", time.Hour)); ok || wait < time.Hour-time.Minute || wait > time.Hour {
+		t.Errorf("once the room is slower: said %v, to wait %s", ok, wait)
+	}
+}
+
+func testSlowRace(t *testing.T, relay Relay, _ presence.Store) {
+	var said atomic.Int64
+	var all sync.WaitGroup
+	for range 20 {
+		all.Go(func() {
+			if _, err := relay.Publish(context.Background(), slowLine("bob", time.Minute)); err == nil {
+				said.Add(1)
+			}
+		})
+	}
+	all.Wait()
+	if n := said.Load(); n != 1 {
+		t.Errorf("%d lines were said at once, want 1", n)
+	}
+}
+
+func testSlowKey(t *testing.T, relay Relay, _ presence.Store) {
+	p := slowLine("bob", time.Minute)
+	p.Key = "bob 1"
+	first, err := relay.Publish(t.Context(), p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again, err := relay.Publish(t.Context(), p); err != nil || again != first {
+		t.Errorf("repeated it is at %+v, %v, want %+v", again, err, first)
+	}
+	p.Key = "bob 2"
+	var soon *TooSoon
+	if _, err := relay.Publish(t.Context(), p); !errors.As(err, &soon) {
+		t.Errorf("under another key: %v", err)
+	}
 }

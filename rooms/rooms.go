@@ -85,6 +85,16 @@ type Event struct {
 	After *presence.View
 
 	message []byte
+	deleted bool // a line of chat that was blanked
+}
+
+// blank returns the event as it is told once a moderator has deleted it: in its
+// place, but without what was said.
+func (e *Event) blank() *Event {
+	b := *e
+	b.Data, b.deleted = json.RawMessage(`{"text":"","deleted":true}`), true
+	b.encode()
+	return &b
 }
 
 // Message returns the event as members receive it, encoded once however many
@@ -112,6 +122,7 @@ type Command struct {
 	Connection string // which connection
 	Cut        Cut
 	Drain      bool // the node itself is to send everybody away
+	Moderated  bool // there is news in the audit
 }
 
 // Cut says why a session is ended from outside. The front door turns it into a

@@ -65,13 +65,8 @@ func ParseTarget(text string) (target string, ok bool) {
 	return text, auth.ValidUser(text)
 }
 
-// covers reports whether a target is that address.
-func covers(target string, addr netip.Addr) bool {
-	return strings.HasPrefix(target, network) && target == TargetOf(addr)
-}
-
 // Concerns reports whether a target is this user, or the address that they come
-// from, which may be unknown.
-func Concerns(target, user string, addr netip.Addr) bool {
-	return target == user && user != "" || covers(target, addr)
+// from, which is asked for only if it matters, and may be unknown.
+func Concerns(target, user string, addr func() netip.Addr) bool {
+	return target == user && user != "" || strings.Contains(target, "/") && target == TargetOf(addr())
 }
