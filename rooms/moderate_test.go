@@ -431,6 +431,7 @@ func TestToldOnceAndByOthers(t *testing.T) {
 func TestWhoMayModerate(t *testing.T) {
 	moderated(t, func(t *testing.T, h *house) {
 		h.streamer(alice, "n1-a")
+		synctest.Wait()
 		owner := &auth.Identity{User: "alice", Grants: []auth.Grant{{Room: studio, Role: auth.RoleStreamer}}}
 		viewer := &auth.Identity{User: "bob", Grants: []auth.Grant{{Room: "*", Role: auth.RoleViewer}}}
 		all := &auth.Identity{User: "super", Grants: []auth.Grant{{Room: "*", Role: auth.RoleModerator}}}
