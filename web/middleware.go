@@ -36,7 +36,7 @@ func (s *server) cors(next http.Handler) http.Handler {
 			s.fail(w, r, forbidden("pages of origin %.100q may not use this API; see --allowed-origin", origin))
 			return
 		}
-		h.Set("Access-Control-Allow-Methods", "GET, POST")
+		h.Set("Access-Control-Allow-Methods", "GET, POST, PUT, DELETE")
 		h.Set("Access-Control-Allow-Headers", "Authorization, Content-Type, Idempotency-Key, Last-Event-ID")
 		h.Set("Access-Control-Max-Age", "7200") // Chrome keeps it no longer
 		noContent(w)

@@ -24,6 +24,7 @@ import (
 	"github.com/tallylight/tallylight/migrations"
 	"github.com/tallylight/tallylight/presence"
 	"github.com/tallylight/tallylight/rooms"
+	"github.com/tallylight/tallylight/rooms/moderation"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -77,9 +78,10 @@ func newWorld(t *testing.T, change ...func(*Config)) *world {
 	directory := presence.NewDirectory(w.store, logger)
 	relay := rooms.NewMemory(w.store)
 	records := &presence.Records{DB: db}
+	book := moderation.NewBook(&moderation.Store{DB: db}, logger)
 	w.cfg = Config{
-		Node: "n1", Store: w.store, Directory: directory, Records: records, Verifier: verifier, Logger: logger,
-		Hub:      rooms.NewHub(rooms.Config{Node: "n1", Store: w.store, Relay: relay, Directory: directory, Logger: logger}),
+		Node: "n1", Store: w.store, Directory: directory, Records: records, Verifier: verifier, Logger: logger, Book: book,
+		Hub:      rooms.NewHub(rooms.Config{Node: "n1", Store: w.store, Relay: relay, Directory: directory, Logger: logger, Book: book}),
 		Socket:   http.NotFoundHandler(),
 		Draining: w.draining.Load, Done: w.done, Metrics: prometheus.NewRegistry(),
 	}
@@ -88,7 +90,7 @@ func newWorld(t *testing.T, change ...func(*Config)) *world {
 	}
 	recorder := presence.NewRecorder(w.store, logger, records, w.cfg.Hub.Figures)
 	sweeper := presence.Sweeper{Store: w.store, Logger: logger}
-	w.run(directory.Run, w.cfg.Hub.Run, recorder.Run, sweeper.Run)
+	w.run(directory.Run, w.cfg.Hub.Run, recorder.Run, sweeper.Run, book.Run)
 	w.serve()
 	return w
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/tallylight/tallylight/internal/handshake"
 	"github.com/tallylight/tallylight/presence"
 	"github.com/tallylight/tallylight/rooms"
+	"github.com/tallylight/tallylight/rooms/moderation"
 	"github.com/tallylight/tallylight/signalling"
 	"github.com/tallylight/tallylight/web"
 )
@@ -87,6 +88,7 @@ type node struct {
 
 	directory *presence.Directory
 	hub       *rooms.Hub
+	book      *moderation.Book
 	work      workers // what the sessions need
 	recording workers // what must go on until the last transition is made
 }
@@ -111,9 +113,11 @@ func newNode(ctx context.Context, cfg serveCmd, logger *slog.Logger) (*node, err
 	metrics := newRegistry()
 	store := n.backend.store
 	n.directory = presence.NewDirectory(store, logger)
+	n.book = moderation.NewBook(&moderation.Store{DB: db.db}, logger)
 	n.hub = rooms.NewHub(rooms.Config{
 		Node: n.id, Store: store, Relay: n.backend.relay, Directory: n.directory, Logger: logger,
 		Stale: n.backend.stale, Drain: n.beginDrain, Living: n.backend.nodes, MaxPeers: cfg.MaxPeers,
+		Rank: n.backend.rank, Book: n.book,
 	})
 	n.recorder = presence.NewRecorder(store, logger, db.records, n.hub.Figures)
 	n.backend.connect(n.directory, n.hub)
@@ -130,7 +134,7 @@ func newNode(ctx context.Context, cfg serveCmd, logger *slog.Logger) (*node, err
 		IdleTimeout:       2 * time.Minute,
 		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelDebug),
 		Handler: web.New(web.Config{
-			Node: n.id, Hub: n.hub, Store: store, Directory: n.directory, Records: db.records,
+			Node: n.id, Hub: n.hub, Store: store, Directory: n.directory, Records: db.records, Book: n.book,
 			Verifier: verifier, Socket: n.sockets, Draining: n.sockets.Draining, Full: n.sockets.Full, Done: n.draining,
 			Metrics: metrics, PublicDirectory: cfg.PublicDirectory, Origins: cfg.AllowedOrigin, Logger: logger,
 			TrustedProxies: cfg.proxies, Checks: n.backend.checks, Nodes: n.backend.nodes,
@@ -161,7 +165,7 @@ func (n *node) start(listener net.Listener, halt context.Context, within time.Du
 	})
 	n.recording.begin(append(n.backend.log, n.directory.Run, n.recorder.Run)...)
 	sweeper := presence.Sweeper{Store: n.backend.store, Logger: n.logger, Rank: n.backend.rank}
-	n.work.begin(append(n.backend.work, n.hub.Run, n.sockets.Run, sweeper.Run, func(ctx context.Context) {
+	n.work.begin(append(n.backend.work, n.hub.Run, n.book.Run, n.sockets.Run, sweeper.Run, func(ctx context.Context) {
 		select {
 		case <-n.asked:
 			n.drain(halt, within)
