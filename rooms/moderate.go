@@ -210,6 +210,12 @@ func (h *Hub) deleteLine(ctx context.Context, a moderation.Act) (moderation.Act,
 	}
 	defer h.release(r)
 	line := r.line(a.Offset, time.Now())
+	if line == nil { // somebody may have seen it on another node, a moment before this one
+		if err := h.cfg.Relay.CatchUp(ctx, a.Room, r); err != nil {
+			return a, err
+		}
+		line = r.line(a.Offset, time.Now())
+	}
 	switch {
 	case line == nil:
 		return a, &Refusal{CodeNotFound, fmt.Sprintf("no line of chat is kept at offset %d", a.Offset)}
