@@ -40,6 +40,7 @@ func testRelay(t *testing.T, open func(t *testing.T) (Relay, presence.Store)) {
 		{"who spoke too soon is told how long to wait", testSlow},
 		{"of many lines at once one is said, where chat is slow", testSlowRace},
 		{"a line that is repeated under its key need not wait", testSlowKey},
+		{"a replica that comes late does not know what was deleted", testDeleted},
 		{"transitions become events, in order and once", testApply},
 		{"transitions are applied once, however many apply", testApplyRace},
 		{"a view is the one after the last transition", testViewInSnapshot},
@@ -649,5 +650,39 @@ func testSlowKey(t *testing.T, relay Relay, _ presence.Store) {
 	var soon *TooSoon
 	if _, err := relay.Publish(t.Context(), p); !errors.As(err, &soon) {
 		t.Errorf("under another key: %v", err)
+	}
+}
+
+func testDeleted(t *testing.T, relay Relay, _ presence.Store) {
+	for _, p := range []Publication{
+		{Room: studio, Name: EventChat, From: chatFromBob, Data: wire.JSON(ChatData{"secret"})},
+		{Room: studio, Name: EventChat, From: chatFromBob, Data: wire.JSON(ChatData{"hello"})},
+		{Room: studio, Name: EventChatDeleted, Data: wire.JSON(DeletedData{1})},
+		{Room: studio, Name: EventChatDeleted, Data: wire.JSON(DeletedData{3})}, // no line
+		{Room: studio, Name: EventChatDeleted, Data: wire.JSON(DeletedData{99})},
+	} {
+		if _, err := relay.Publish(t.Context(), p); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r := newRoom(studio, newLedger(), func(string) {}, nil)
+	if err := relay.Subscribe(t.Context(), studio, r); err != nil {
+		t.Fatal(err)
+	}
+	defer relay.Unsubscribe(studio, r)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	now := time.Now()
+	if chat := r.log.chat(10, 1<<20, now); len(chat) != 1 || chat[0].Offset != 2 {
+		t.Errorf("of two lines, one deleted, %d are shown", len(chat))
+	}
+	events, ok := r.log.since(Position{r.log.epoch, 0}, now)
+	if !ok || len(events) != 5 {
+		t.Fatalf("recovered %d events, %v", len(events), ok)
+	}
+	for i, e := range events {
+		if e.Offset != int64(i+1) || strings.Contains(string(e.Message()), "secret") {
+			t.Errorf("event %d is %s", i+1, e.Message())
+		}
 	}
 }
