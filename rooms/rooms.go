@@ -25,11 +25,15 @@
 // they belong to (peerings), and the viewer's node those of its own members
 // (peers), to say goodbye for whoever can't.
 //
+// What moderators do is in package moderation. The hub carries it out: it looks at
+// who may (moderate.go), puts out who is there (expel.go), and tells the room
+// (deeds.go).
+//
 // # Locks
 //
 // In this order, each released before the one on its left: peerings.mu, under
 // which the store is asked, a relay's lock of a room, room.mu, then one of a
-// session's queue, ledger.mu, Hub.peerMu and Hub.countMu. The
+// session's queue, ledger.mu, Hub.peerMu, Hub.countMu and the book's. The
 // relay's lock of what it counts comes before Hub.countMu too. Hub.mu is never
 // held together with any.
 package rooms

@@ -78,7 +78,10 @@ func testBooksAgree(t *testing.T, s *Store) {
 	for w := range 3 {
 		writing.Go(func() {
 			for i := range 40 {
-				do(t, s, Act{Action: []Action{Ban, Unban, Ban}[(w+i)%3], Room: "a", Target: fmt.Sprint("user-", (7*i+w)%users), Reason: fmt.Sprint(w, i)})
+				a := Act{Actor: "mod", Action: []Action{Ban, Unban, Ban}[(w+i)%3], Room: "a", Target: fmt.Sprint("user-", (7*i+w)%users), Reason: fmt.Sprint(w, i)}
+				if _, err := s.Do(t.Context(), a); err != nil {
+					t.Error(err)
+				}
 			}
 		})
 	}
@@ -89,7 +92,9 @@ func testBooksAgree(t *testing.T, s *Store) {
 		for range 2 {
 			writing.Go(func() {
 				for range 10 {
-					follow(t, b)
+					if err := b.Follow(t.Context()); err != nil {
+						t.Error(err)
+					}
 				}
 			})
 		}

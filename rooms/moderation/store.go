@@ -117,8 +117,8 @@ func (s *Store) acts(ctx context.Context, query string, args ...any) ([]Act, err
 			return nil, fmt.Errorf("reading the audit: %w", err)
 		}
 		a.Until = presence.Millis(until.Int64)
-		if err := json.Unmarshal(details, &a.Details); err != nil {
-			return nil, fmt.Errorf("details of act %d: %w", a.Seq, err)
+		if json.Unmarshal(details, &a.Details) != nil {
+			a.Details = Details{} // a later version's: what it did there is no reason to stop reading here
 		}
 		acts = append(acts, a)
 	}
