@@ -21,11 +21,12 @@ const module = "github.com/tallylight/tallylight"
 // not listed included: put it here and say in the commit why it is there.
 var arrows = map[string][]string{
 	"":                    nil, // only this test
-	"cmd/tallylight":      {"signalling", "web", "rooms", "presence", "presence/record", "presence/webhook", "auth", "migrations", "internal/handshake", "internal/redisconn", "internal/bench", "internal/usage"},
+	"cmd/tallylight":      {"signalling", "web", "rooms", "rooms/moderation", "presence", "presence/record", "presence/webhook", "auth", "migrations", "internal/handshake", "internal/redisconn", "internal/bench", "internal/usage"},
 	"cmd/bare":            {"internal/bare"},
-	"signalling":          {"rooms", "presence", "auth", "internal/nowait", "internal/wire"},
-	"web":                 {"rooms", "presence", "presence/record", "presence/webhook", "auth"}, // never signalling: cmd hands it the handler of /v1/ws
-	"rooms":               {"presence", "auth", "internal/redisconn", "internal/wire"},
+	"signalling":          {"rooms", "rooms/moderation", "presence", "auth", "internal/nowait", "internal/wire"},
+	"web":                 {"rooms", "rooms/moderation", "presence", "presence/record", "presence/webhook", "auth"}, // never signalling: cmd hands it the handler of /v1/ws
+	"rooms":               {"rooms/moderation", "presence", "auth", "internal/redisconn", "internal/wire"},
+	"rooms/moderation":    {"presence", "auth"}, // who is kept out, and the audit: of rooms themselves it knows nothing
 	"presence":            {"internal/redisconn", "internal/wire"},
 	"presence/record":     {"presence", "presence/webhook", "internal/wire"}, // the history in SQL, which follows presence and is nothing that presence needs
 	"presence/webhook":    {"presence", "internal/wire"},                     // events and their delivery: of presence it knows the time alone

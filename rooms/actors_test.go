@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -83,6 +84,10 @@ type client struct {
 	cuts   []Cut
 	unread int // index into got
 
+	addr       netip.Addr
+	expelled   []string        // in words
+	onExpelled func(Expulsion) // nil: nothing happens
+
 	refuses error // what signals get; nil: they are taken
 }
 
@@ -136,6 +141,16 @@ func (c *client) Cut(why Cut) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.cuts = append(c.cuts, why)
+}
+
+func (c *client) Addr() netip.Addr { return c.addr }
+
+func (c *client) Expel(e Expulsion) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.expelled = append(c.expelled, e.Room+": "+e.Says()); len(c.expelled) == 1 && c.onExpelled != nil {
+		c.onExpelled(e)
+	}
 }
 
 func (c *client) note(message any) {

@@ -3,6 +3,7 @@ package rooms
 import (
 	"context"
 	"fmt"
+	"net/netip"
 	"testing"
 	"time"
 
@@ -22,6 +23,8 @@ func (m *mute) Send(b []byte)                          { m.sent += len(b) }
 func (m *mute) Signal(b []byte) error                  { m.sent += len(b); return nil }
 func (m *mute) Joined(Joined)                          {}
 func (m *mute) Cut(Cut)                                {}
+func (m *mute) Expel(Expulsion)                        {}
+func (m *mute) Addr() netip.Addr                       { return netip.Addr{} }
 func (*mute) Reconnect(time.Duration, presence.Reason) {}
 
 func crowd(t testing.TB, n int) (*house, []*mute) {

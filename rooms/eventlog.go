@@ -1,6 +1,7 @@
 package rooms
 
 import (
+	"encoding/json"
 	"slices"
 	"time"
 
@@ -16,8 +17,49 @@ type eventLog struct {
 
 func (g *eventLog) position() Position { return Position{Epoch: g.epoch, Offset: g.offset} }
 
+// logOf returns the log of a snapshot, whose events it takes over.
+func logOf(s Snapshot) eventLog {
+	g := eventLog{epoch: s.Epoch, offset: s.Offset, events: s.Events}
+	for _, e := range s.Events {
+		g.heed(e)
+	}
+	return g
+}
+
+// heed blanks the line that an event deletes, if it is that kind of event. Who
+// comes later is not told its text any more, be it that they missed the line.
+func (g *eventLog) heed(e *Event) {
+	var deleted DeletedData
+	if e.Name != EventChatDeleted || json.Unmarshal(e.Data, &deleted) != nil {
+		return
+	}
+	if i := g.index(deleted.Offset); i >= 0 && g.events[i].Name == EventChat {
+		g.events[i] = g.events[i].blank()
+	}
+}
+
+// index returns where the event of an offset is in events, or -1.
+func (g *eventLog) index(offset int64) int {
+	i := len(g.events) - 1 - int(g.offset-offset)
+	if offset > g.offset || i < 0 {
+		return -1
+	}
+	return i
+}
+
+// line returns a line of chat, deleted or not, or nil if it is none that still
+// counts.
+func (g *eventLog) line(offset int64, now time.Time) *Event {
+	i := g.index(offset)
+	if i < 0 || g.events[i].Name != EventChat || !slices.Contains(g.kept(now), g.events[i]) {
+		return nil
+	}
+	return g.events[i]
+}
+
 // append adds the event that follows the last one.
 func (g *eventLog) append(e *Event) {
+	g.heed(e)
 	g.offset = e.Offset
 	if len(g.events) >= 2*LogEvents {
 		g.events = slices.Clone(g.events[len(g.events)-LogEvents+1:])
@@ -54,7 +96,7 @@ func (g *eventLog) since(p Position, now time.Time) ([]*Event, bool) {
 func (g *eventLog) chat(most, bytes int, now time.Time) []*Event {
 	var found []*Event
 	for _, e := range slices.Backward(g.kept(now)) {
-		if e.Name != EventChat {
+		if e.Name != EventChat || e.deleted {
 			continue
 		}
 		if bytes -= len(e.message); bytes < 0 || len(found) == most {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/tallylight/tallylight/auth"
 	"github.com/tallylight/tallylight/presence"
+	"github.com/tallylight/tallylight/rooms/moderation"
 )
 
 // Config is what a Hub is made of.
@@ -31,6 +32,12 @@ type Config struct {
 	// Noted says which events are to be noted for the record when they are
 	// published, see presence.Notes; nil: none. It must not block.
 	Noted func(event string) bool
+	// Rank says which place this node has, from 0, among those that could look
+	// after a partition; nil: it runs alone.
+	Rank func(partition int) int
+	// Book says who may not take part; nil: everybody may, and nobody can be
+	// moderated. NewHub is the one to be told by it.
+	Book *moderation.Book
 	// MaxPeers is how many signalling sessions a streamer may have open at a
 	// time; 0 means DefaultMaxPeers.
 	MaxPeers int
@@ -65,6 +72,8 @@ type Hub struct {
 	peered map[*peerings]struct{} // those that have sessions
 
 	sessionsOpen atomic.Int64 // of all of them
+
+	deeds deeds
 }
 
 var _ Sink = (*Hub)(nil)
@@ -87,6 +96,10 @@ func NewHub(cfg Config) *Hub {
 		unsettled: make(map[place]unsettled),
 		claims:    make(map[string][]string),
 		peered:    make(map[*peerings]struct{}),
+		deeds:     newDeeds(),
+	}
+	if cfg.Book != nil {
+		cfg.Book.On(h.acted, h.expelAll)
 	}
 	cfg.Relay.Attach(h)
 	return h
@@ -100,6 +113,7 @@ func (h *Hub) Run(ctx context.Context) {
 	running.Go(func() { h.everySecond(ctx) })
 	running.Go(func() { h.tickPeerings(ctx) })
 	running.Go(func() { h.tickReactions(ctx) })
+	running.Go(func() { h.carryOn(ctx) })
 	running.Wait()
 }
 
@@ -148,6 +162,10 @@ func (h *Hub) Command(c Command) {
 	if c.Node != "" && c.Node != h.cfg.Node {
 		return
 	}
+	if c.Moderated {
+		h.cfg.Book.Wake()
+		return
+	}
 	if c.Drain {
 		if h.cfg.Drain != nil {
 			h.cfg.Drain()
@@ -169,8 +187,12 @@ func (h *Hub) session(connection string) Session {
 // Join makes the session a member and queues its Joined. A streamer claims the
 // room's lease first: presence.ErrConflict if another user holds it. Joining
 // again in the same role asks for a fresh snapshot; in another role it is
-// ErrRole. Calls for one session must not overlap. It may block on the store.
+// ErrRole; whoever is banned gets a *Refusal. Calls for one session must not
+// overlap. It may block on the store.
 func (h *Hub) Join(ctx context.Context, s Session, j Join) error {
+	if err := h.Admits(j.Room, s.User().ID, s.Addr()); err != nil {
+		return err
+	}
 	r, err := h.acquire(ctx, j.Room)
 	if err != nil {
 		return err
@@ -191,6 +213,7 @@ func (h *Hub) Join(ctx context.Context, s Session, j Join) error {
 		h.release(r) // a member already has its reference
 	}
 	h.recount(j.Room)
+	h.expelBanned(j.Room, s) // who was banned meanwhile, and was not yet here to be found
 	return nil
 }
 
@@ -329,7 +352,7 @@ func (h *Hub) acquire(ctx context.Context, name string) (*room, error) {
 	r := h.rooms[name]
 	first := r == nil
 	if first {
-		r = newRoom(name, h.ledger, h.recount)
+		r = newRoom(name, h.ledger, h.recount, h.cfg.Book)
 		r.viewers.others = others
 		h.rooms[name] = r
 	}

@@ -53,6 +53,7 @@ type memoryRoom struct {
 	view      presence.View
 	receivers []Receiver
 	keys      []usedKey // oldest first
+	words     lastWords
 }
 
 type usedKey struct {
@@ -93,6 +94,9 @@ func (m *Memory) Publish(ctx context.Context, p Publication) (Position, error) {
 			}
 			return used.Position, nil
 		}
+	}
+	if err := r.words.say(p, now); err != nil {
+		return Position{}, err
 	}
 	e := &Event{Room: p.Room, Name: p.Name, From: p.From, At: presence.MillisOf(now), Data: p.Data}
 	r.appendLocked(e)
@@ -245,7 +249,7 @@ func (r *memoryRoom) keyLocked(key string, now time.Time) *usedKey {
 }
 
 func (r *memoryRoom) idleLocked(now time.Time) bool {
-	return len(r.receivers) == 0 && r.view.State == presence.StateOffline && len(r.log.kept(now)) == 0
+	return len(r.receivers) == 0 && r.view.State == presence.StateOffline && len(r.log.kept(now)) == 0 && r.words.over(now)
 }
 
 // hash tells two publications under the same key apart.

@@ -22,6 +22,15 @@ const (
 	EventReaction = "reaction"
 )
 
+// The events of moderation, which nobody can publish.
+const (
+	EventChatDeleted   = "chat.deleted"
+	EventMemberMuted   = "member.muted"
+	EventMemberUnmuted = "member.unmuted"
+	EventMemberBanned  = "member.banned"
+	EventRoomUpdated   = "room.updated"
+)
+
 // Limits of what may be published.
 const (
 	MaxChatRunes = 500

@@ -22,6 +22,7 @@ import (
 //	tallylight:{17}:room:<room>     hash: epoch, offset, view
 //	tallylight:{17}:events:<room>   stream of the last events
 //	tallylight:{17}:used:<room>     idempotency keys, with usedat:<room>
+//	tallylight:{17}:slow:<room>     who said a line of chat when, while chat is slow; ends when all of them may speak again
 //	tallylight:{17}:say:<room>      channel of the room's events, and of its reactions, which are kept nowhere; a node listens
 //	                                while it has members there
 //	tallylight:{17}:viewers         hash: <node> <room> → how many the node has there, and the broadcast they watch
@@ -163,8 +164,11 @@ func (r *Redis) run(ctx context.Context, s *redisconn.Script, partition int, key
 		}
 		list := reply.List()
 		answer = list[1:]
-		if list[0].Text() == "reused" {
+		switch list[0].Text() {
+		case "reused":
 			return "", ErrKeyReused
+		case "slow":
+			return "", &TooSoon{time.Duration(list[1].Int()) * time.Millisecond}
 		}
 		return list[0].Text(), nil
 	})
@@ -175,9 +179,9 @@ func unavailable(err error) error { return fmt.Errorf("%w: redis: %w", presence.
 
 // Publish implements Relay.
 func (r *Redis) Publish(ctx context.Context, p Publication) (Position, error) {
-	from, digest := "", ""
+	from, digest, user := "", "", ""
 	if p.From != nil {
-		from = string(wire.JSON(p.From))
+		from, user = string(wire.JSON(p.From)), p.From.ID
 	}
 	if p.Key != "" {
 		hash := p.hash()
@@ -186,7 +190,7 @@ func (r *Redis) Publish(ctx context.Context, p Publication) (Position, error) {
 	partition := presence.PartitionOf(p.Room)
 	answer, err := r.run(ctx, publishScript, partition, r.parts[partition].routing,
 		p.Room, p.Name, from, p.Data, p.Key, digest, KeyAge.Milliseconds(), maxKeys,
-		p.notesKept())
+		p.notesKept(), user, p.Slow.Milliseconds())
 	if err != nil {
 		return Position{}, err
 	}

@@ -18,6 +18,10 @@ type Publication struct {
 	Key string
 	// Noted: it is kept as a presence.NoteChat as well, in the same step.
 	Noted bool
+	// Slow, if not 0, is how long ago the sender must have published anything
+	// else under it in this room: a *TooSoon says that it was not. What a Key was
+	// used for already is not looked at again.
+	Slow time.Duration
 }
 
 // Snapshot is a room at one moment: everything up to and including Position.

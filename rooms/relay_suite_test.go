@@ -39,6 +39,10 @@ func testRelay(t *testing.T, open func(t *testing.T) (Relay, presence.Store)) {
 		{"an idempotency key at once, many times", testKeyRace},
 		{"an idempotency key does not fit another event", testKeyReused},
 		{"what is to be noted is, once and with what members get", testNoted},
+		{"who spoke too soon is told how long to wait", testSlow},
+		{"of many lines at once one is said, where chat is slow", testSlowRace},
+		{"a line that is repeated under its key need not wait", testSlowKey},
+		{"a replica that comes late does not know what was deleted", testDeleted},
 		{"transitions become events, in order and once", testApply},
 		{"transitions are applied once, however many apply", testApplyRace},
 		{"a view is the one after the last transition", testViewInSnapshot},
@@ -661,5 +665,113 @@ func testNoted(t *testing.T, relay Relay, store presence.Store) {
 	}
 	if got := decode[EventMessage](t, notes[1].Data); got.From != nil || got.Offset != at.Offset+1 {
 		t.Errorf("noted %s", notes[1].Data)
+	}
+}
+
+func slowLine(user string, slow time.Duration) Publication {
+	return Publication{Room: studio, Name: EventChat, From: &Sender{ID: user, Role: auth.RoleViewer}, Data: wire.JSON(ChatData{"hello"}), Slow: slow}
+}
+
+func testSlow(t *testing.T, relay Relay, _ presence.Store) {
+	const slow = 500 * time.Millisecond
+	say := func(p Publication) (time.Duration, bool) {
+		t.Helper()
+		_, err := relay.Publish(t.Context(), p)
+		var soon *TooSoon
+		if !errors.As(err, &soon) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			return 0, true
+		}
+		return soon.Wait, false
+	}
+	began := time.Now()
+	if wait, ok := say(slowLine("bob", slow)); !ok {
+		t.Errorf("the first line has to wait %s", wait)
+	}
+	if wait, ok := say(slowLine("bob", slow)); ok && time.Since(began) < slow || !ok && (wait <= 0 || wait > slow) {
+		t.Errorf("the second, at once: said %v, to wait %s", ok, wait)
+	}
+	other := slowLine("bob", slow)
+	other.Room = "attic"
+	for name, p := range map[string]Publication{"another's": slowLine("carol", slow), "in another room": other, "of who need not wait": slowLine("bob", 0)} {
+		if wait, ok := say(p); !ok {
+			t.Errorf("a line %s has to wait %s", name, wait)
+		}
+	}
+	time.Sleep(slow)
+	if wait, ok := say(slowLine("bob", slow)); !ok {
+		t.Errorf("%s later a line has to wait %s", time.Since(began), wait)
+	}
+	if wait, ok := say(slowLine("bob", time.Hour)); ok || wait < time.Hour-time.Minute || wait > time.Hour {
+		t.Errorf("once the room is slower: said %v, to wait %s", ok, wait)
+	}
+}
+
+func testSlowRace(t *testing.T, relay Relay, _ presence.Store) {
+	var said atomic.Int64
+	var all sync.WaitGroup
+	for range 20 {
+		all.Go(func() {
+			if _, err := relay.Publish(context.Background(), slowLine("bob", time.Minute)); err == nil {
+				said.Add(1)
+			}
+		})
+	}
+	all.Wait()
+	if n := said.Load(); n != 1 {
+		t.Errorf("%d lines were said at once, want 1", n)
+	}
+}
+
+func testSlowKey(t *testing.T, relay Relay, _ presence.Store) {
+	p := slowLine("bob", time.Minute)
+	p.Key = "bob 1"
+	first, err := relay.Publish(t.Context(), p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again, err := relay.Publish(t.Context(), p); err != nil || again != first {
+		t.Errorf("repeated it is at %+v, %v, want %+v", again, err, first)
+	}
+	p.Key = "bob 2"
+	var soon *TooSoon
+	if _, err := relay.Publish(t.Context(), p); !errors.As(err, &soon) {
+		t.Errorf("under another key: %v", err)
+	}
+}
+
+func testDeleted(t *testing.T, relay Relay, _ presence.Store) {
+	for _, p := range []Publication{
+		{Room: studio, Name: EventChat, From: chatFromBob, Data: wire.JSON(ChatData{"secret"})},
+		{Room: studio, Name: EventChat, From: chatFromBob, Data: wire.JSON(ChatData{"hello"})},
+		{Room: studio, Name: EventChatDeleted, Data: wire.JSON(DeletedData{1})},
+		{Room: studio, Name: EventChatDeleted, Data: wire.JSON(DeletedData{3})}, // no line
+		{Room: studio, Name: EventChatDeleted, Data: wire.JSON(DeletedData{99})},
+	} {
+		if _, err := relay.Publish(t.Context(), p); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r := newRoom(studio, newLedger(), func(string) {}, nil)
+	if err := relay.Subscribe(t.Context(), studio, r); err != nil {
+		t.Fatal(err)
+	}
+	defer relay.Unsubscribe(studio, r)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	now := time.Now()
+	if chat := r.log.chat(10, 1<<20, now); len(chat) != 1 || chat[0].Offset != 2 {
+		t.Errorf("of two lines, one deleted, %d are shown", len(chat))
+	}
+	events, ok := r.log.since(Position{r.log.epoch, 0}, now)
+	if !ok || len(events) != 5 {
+		t.Fatalf("recovered %d events, %v", len(events), ok)
+	}
+	for i, e := range events {
+		if e.Offset != int64(i+1) || strings.Contains(string(e.Message()), "secret") {
+			t.Errorf("event %d is %s", i+1, e.Message())
+		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/tallylight/tallylight/auth"
 	"github.com/tallylight/tallylight/presence"
+	"github.com/tallylight/tallylight/rooms/moderation"
 )
 
 // room is this node's replica of a room that has members here.
@@ -19,6 +20,7 @@ type room struct {
 	failed     error
 	ledger     *ledger           // of the hub
 	recount    func(name string) // has the hub look at the room within a second
+	book       *moderation.Book
 
 	mu      sync.Mutex
 	log     eventLog
@@ -31,9 +33,9 @@ type room struct {
 
 var _ Receiver = (*room)(nil)
 
-func newRoom(name string, l *ledger, recount func(string)) *room {
+func newRoom(name string, l *ledger, recount func(string), book *moderation.Book) *room {
 	return &room{
-		name: name, subscribed: make(chan struct{}), ledger: l, recount: recount,
+		name: name, subscribed: make(chan struct{}), ledger: l, recount: recount, book: book,
 		view: presence.Offline, members: make(map[string]*member),
 	}
 }
@@ -42,7 +44,7 @@ func newRoom(name string, l *ledger, recount func(string)) *room {
 func (r *room) Reset(s Snapshot) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.log = eventLog{epoch: s.Epoch, offset: s.Offset, events: s.Events}
+	r.log = logOf(s)
 	was := r.view
 	r.view = s.View
 	r.turnedLocked(was)
@@ -120,6 +122,13 @@ func (r *room) member(connection string) *member {
 	return r.members[connection]
 }
 
+// line returns a line of chat that is still kept, or nil.
+func (r *room) line(offset int64, now time.Time) *Event {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.log.line(offset, now)
+}
+
 func (r *room) snapshotLocked(role auth.Role, j Join, now time.Time) Joined {
 	joined := Joined{
 		Request:     j.Request,
@@ -128,6 +137,7 @@ func (r *room) snapshotLocked(role auth.Role, j Join, now time.Time) Joined {
 		Position:    r.log.position(),
 		Streamer:    r.view,
 		Connections: r.viewers.total(),
+		Slow:        r.book.Slow(r.name),
 	}
 	if j.Since != nil {
 		missed, ok := r.log.since(*j.Since, now)

@@ -28,11 +28,15 @@
 // they belong to (peerings), and the viewer's node those of its own members
 // (peers), to say goodbye for whoever can't.
 //
+// What moderators do is in package moderation. The hub carries it out: it looks at
+// who may (moderate.go), puts out who is there (expel.go), and tells the room
+// (deeds.go).
+//
 // # Locks
 //
 // In this order, each released before the one on its left: peerings.mu, under
 // which the store is asked, a relay's lock of a room, room.mu, then one of a
-// session's queue, ledger.mu, Hub.peerMu and Hub.countMu. The
+// session's queue, ledger.mu, Hub.peerMu, Hub.countMu and the book's. The
 // relay's lock of what it counts comes before Hub.countMu too. Hub.mu and
 // reactions.mu are never held together with any.
 package rooms
@@ -88,6 +92,16 @@ type Event struct {
 	After *presence.View
 
 	message []byte
+	deleted bool // a line of chat that was blanked
+}
+
+// blank returns the event as it is told once a moderator has deleted it: in its
+// place, but without what was said.
+func (e *Event) blank() *Event {
+	b := *e
+	b.Data, b.deleted = json.RawMessage(`{"text":"","deleted":true}`), true
+	b.encode()
+	return &b
 }
 
 // Message returns the event as members receive it, encoded once however many
@@ -115,6 +129,7 @@ type Command struct {
 	Connection string // which connection
 	Cut        Cut
 	Drain      bool // the node itself is to send everybody away
+	Moderated  bool // there is news in the audit
 }
 
 // Cut says why a session is ended from outside. The front door turns it into a

@@ -1,6 +1,7 @@
 package rooms
 
 import (
+	"net/netip"
 	"time"
 
 	"github.com/tallylight/tallylight/auth"
@@ -13,8 +14,10 @@ import (
 type Session interface {
 	// Connection returns the connection's id, unique over all nodes and time.
 	Connection() string
-	// User returns whose connection it is.
+	// User returns whose connection it is; nobody's until that is known.
 	User() presence.User
+	// Addr returns the address that it comes from; the zero Addr if that is none.
+	Addr() netip.Addr
 	// Send queues an encoded message behind those sent before. A connection that
 	// has no room for it ends.
 	Send(message []byte)
@@ -30,6 +33,8 @@ type Session interface {
 	Reconnect(after time.Duration, why presence.Reason)
 	// Cut ends the connection for the given reason.
 	Cut(Cut)
+	// Expel ends the connection of somebody who was put out of a room.
+	Expel(Expulsion)
 }
 
 // Join is what a connection asks for.
@@ -56,6 +61,8 @@ type Joined struct {
 	Chat        []*Event
 	Streamer    presence.View
 	Connections int // viewers, this connection included if it is one
+	// Slow is how long a user must wait between two lines of chat; 0: not at all.
+	Slow time.Duration
 	// Stale: the store can't be reached, and all this may be out of date.
 	Stale bool
 }

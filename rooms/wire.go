@@ -48,6 +48,23 @@ type BroadcastData struct {
 	Until     presence.Millis     `json:"until,omitempty"`
 }
 
+// DeletedData is the data of chat.deleted: which line is to be shown no more.
+type DeletedData struct {
+	Offset int64 `json:"offset"`
+}
+
+// MemberData is the data of member.muted, member.unmuted and member.banned.
+type MemberData struct {
+	User   presence.User   `json:"user"`
+	Until  presence.Millis `json:"until,omitempty"`
+	Reason string          `json:"reason,omitempty"`
+}
+
+// UpdatedData is the data of room.updated.
+type UpdatedData struct {
+	SlowSeconds int `json:"slow_seconds"` // 0: chat is not slow
+}
+
 // encode gives the event its message.
 func (e *Event) encode() {
 	e.message = wire.JSON(EventMessage{

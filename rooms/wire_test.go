@@ -52,6 +52,14 @@ func TestSampleEvents(t *testing.T) {
 				wantSameJSON(t, wire.JSON(decode[BroadcastData](t, m.Data)), m.Data)
 			case strings.HasPrefix(kind, "streamer."):
 				wantSameJSON(t, wire.JSON(decode[UserData](t, m.Data)), m.Data)
+			case kind == EventChatDeleted:
+				wantSameJSON(t, wire.JSON(decode[DeletedData](t, m.Data)), m.Data)
+			case strings.HasPrefix(kind, "member."):
+				wantSameJSON(t, wire.JSON(decode[MemberData](t, m.Data)), m.Data)
+			case kind == EventRoomUpdated:
+				wantSameJSON(t, wire.JSON(decode[UpdatedData](t, m.Data)), m.Data)
+			case strings.HasSuffix(name, ".blank.json"):
+				wantSameJSON(t, e.blank().Message(), want)
 			default:
 				checked, err := Check(kind, m.Data)
 				if err != nil {

@@ -41,13 +41,17 @@ func onNode(t *testing.T, change func(*Config), test func(t *testing.T, n *node)
 	})
 }
 
-func startNode(t testing.TB, change func(*Config)) *node {
+func startNode(t testing.TB, change func(*Config), rules ...func(*rooms.Config)) *node {
 	t.Helper()
 	log := slog.New(slog.DiscardHandler)
 	store := presence.NewMemory(rooms.PresenceFollower)
 	relay := rooms.NewMemory(store, store)
 	directory := presence.NewDirectory(store, log)
-	hub := rooms.NewHub(rooms.Config{Node: "n1", Store: store, Relay: relay, Directory: directory, Logger: log})
+	house := rooms.Config{Node: "n1", Store: store, Relay: relay, Directory: directory, Logger: log}
+	for _, f := range rules {
+		f(&house)
+	}
+	hub := rooms.NewHub(house)
 	verifier, err := auth.NewVerifier(auth.Config{Secrets: []string{testSecret}})
 	if err != nil {
 		t.Fatal(err)

@@ -357,6 +357,12 @@ func (c *Client) Signal(ctx context.Context, s Signal) error {
 	return err
 }
 
+// Moderate acts upon somebody in a room that was joined, or upon a line of chat.
+func (c *Client) Moderate(ctx context.Context, m Moderate) error {
+	_, err := c.Request(ctx, "moderate", m)
+	return err
+}
+
 // Members returns one page of a room's members, and the next page's cursor.
 func (c *Client) Members(ctx context.Context, m Members) ([]rooms.Member, string, error) {
 	reply, err := request[OK](ctx, c, "members", m)

@@ -1,10 +1,13 @@
 package signalling
 
 import (
+	"unicode/utf8"
+
 	"github.com/coder/websocket"
 
 	"github.com/tallylight/tallylight/presence"
 	"github.com/tallylight/tallylight/rooms"
+	"github.com/tallylight/tallylight/rooms/moderation"
 )
 
 // What a client should do after a close.
@@ -23,6 +26,8 @@ type cause struct {
 	reason   string // the close frame's, at most 123 bytes
 	release  presence.Reason
 	comeBack comeBack
+	// only, if not empty, is the one room that release is for: of all others the connection is just lost.
+	only string
 	// unread: what waits in the queue is dropped, because the peer does not
 	// read it anyway.
 	unread bool
@@ -43,6 +48,8 @@ var (
 	causeReplaced     = cause{code: 4409, reason: "replaced by a newer connection", release: presence.ReasonConnectionLost, comeBack: stayAway}
 	causeLost         = cause{code: websocket.StatusServiceRestart, reason: "service restart: you were taken for gone", release: presence.ReasonConnectionLost, comeBack: comeBackAtOnce}
 	causeTooSlow      = cause{code: 4410, reason: "too slow: messages were waiting to be read", release: presence.ReasonSilence, comeBack: comeBackAtOnce, unread: true}
+	causeKicked       = cause{code: 4411, reason: "kicked", release: presence.ReasonKicked, comeBack: stayAway}
+	causeBanned       = cause{code: 4412, reason: "banned", release: presence.ReasonBanned, comeBack: stayAway}
 	causeExpired      = cause{code: 4419, reason: "token expired", release: presence.ReasonConnectionLost, comeBack: comeBackNewToken}
 	causeTooMany      = cause{code: 4429, reason: "too many requests", release: presence.ReasonConnectionLost, comeBack: comeBackAtOnce}
 )
@@ -50,14 +57,40 @@ var (
 // causes are those that a client can be told of, one of each code.
 var causes = []cause{
 	causeStopped, causeTooBig, causeRestart, causeProtocol, causeUnauthorized, causeNoHello, causeSilent,
-	causeReplaced, causeTooSlow, causeExpired, causeTooMany,
+	causeReplaced, causeTooSlow, causeKicked, causeBanned, causeExpired, causeTooMany,
 }
 
 // because returns the cause with a more exact reason.
 func (c cause) because(reason string) cause {
 	const longest = 123 // RFC 6455 §5.5: 125 bytes less the code
-	c.reason = reason[:min(len(reason), longest)]
+	if len(reason) > longest {
+		reason = reason[:longest]
+		for !utf8.ValidString(reason) { // cut within a character; reasons are text otherwise
+			reason = reason[:len(reason)-1]
+		}
+	}
+	c.reason = reason
 	return c
+}
+
+// releaseFrom is why the session's lease of a room is given up.
+func (c cause) releaseFrom(room string) presence.Reason {
+	if c.only != "" && c.only != room {
+		return presence.ReasonConnectionLost
+	}
+	return c.release
+}
+
+// causeOfExpulsion turns what a moderator did into a cause.
+func causeOfExpulsion(e rooms.Expulsion) cause {
+	c := causeBanned
+	if e.Why == presence.ReasonKicked {
+		c = causeKicked
+	}
+	if e.Room != moderation.Everywhere {
+		c.only = e.Room
+	}
+	return c.because(e.Says())
 }
 
 // causeOf turns a command from outside into a cause.

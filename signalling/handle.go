@@ -12,6 +12,7 @@ import (
 	"github.com/tallylight/tallylight/auth"
 	"github.com/tallylight/tallylight/presence"
 	"github.com/tallylight/tallylight/rooms"
+	"github.com/tallylight/tallylight/rooms/moderation"
 )
 
 // handler carries out one message. It replies itself, or returns what the
@@ -29,6 +30,7 @@ var handlers = map[string]handler{
 	"live.end":    handle((*session).handleLiveEnd),
 	"publish":     handle((*session).handlePublish),
 	"signal":      handle((*session).handleSignal),
+	"moderate":    handle((*session).handleModerate),
 	"members":     handle((*session).handleMembers),
 	"refresh":     handle((*session).handleRefresh),
 }
@@ -77,6 +79,11 @@ func (s *session) handleHello(id string, m Hello) error {
 	if err != nil {
 		s.log().Info("signalling: hello refused", "reason", err)
 		s.end(causeUnauthorized.because("unauthorized: " + reasonOf(err)))
+		return nil
+	}
+	if s.srv.cfg.Hub.Admits(moderation.Everywhere, identity.User, s.Addr()) != nil {
+		s.identity.Store(identity)
+		s.srv.cfg.Hub.Recheck(s) // no welcome: it closes with 4412
 		return nil
 	}
 	s.authenticate(identity, id)
@@ -245,11 +252,15 @@ func (s *session) handlePublish(id string, m Publish) error {
 			return err
 		}
 	}
+	if err := s.srv.cfg.Hub.MaySpeak(m.Room, identity.User); err != nil {
+		return err
+	}
 	p, err := s.srv.cfg.Hub.Publish(context.Background(), rooms.Publication{
 		Room: m.Room,
 		Name: m.Event,
 		From: &rooms.Sender{ID: identity.User, Name: identity.Name, Role: role},
 		Data: data,
+		Slow: s.srv.cfg.Hub.Slow(m.Room, m.Event, identity.MayModerate(m.Room)),
 	})
 	if err != nil {
 		return err

@@ -6,6 +6,7 @@ import (
 	"github.com/tallylight/tallylight/auth"
 	"github.com/tallylight/tallylight/presence"
 	"github.com/tallylight/tallylight/rooms"
+	"github.com/tallylight/tallylight/rooms/moderation"
 )
 
 // The structs in this file are the messages of PROTOCOL.md, one each; events,
@@ -76,6 +77,15 @@ type (
 		First int    `json:"first,omitempty"`
 		After string `json:"after,omitempty"`
 	}
+	// Moderate acts upon somebody, or something that was said.
+	Moderate struct {
+		Room    string            `json:"room"`
+		Action  moderation.Action `json:"action"`
+		User    string            `json:"user,omitempty"`
+		Offset  int64             `json:"offset,omitempty"`
+		Seconds *int64            `json:"seconds,omitempty"`
+		Reason  string            `json:"reason,omitempty"`
+	}
 	// Refresh replaces the connection's token.
 	Refresh struct {
 		Token string `json:"token"`
@@ -133,6 +143,7 @@ type (
 		Streamer  presence.View     `json:"streamer"`
 		Viewers   Connections       `json:"viewers"`
 		ICE       []ICEServer       `json:"ice_servers,omitempty"`
+		Slow      int               `json:"slow_seconds,omitempty"` // between two lines of chat of one user
 		Stale     bool              `json:"stale,omitempty"`
 	}
 	// ICEServers replaces what joined said of them.

@@ -25,6 +25,7 @@ var samples = map[string]func() any{
 	"client.live.end":    func() any { return new(LiveEnd) },
 	"client.publish":     func() any { return new(Publish) },
 	"client.members":     func() any { return new(Members) },
+	"client.moderate":    func() any { return new(Moderate) },
 	"client.refresh":     func() any { return new(Refresh) },
 	"client.signal":      func() any { return new(Signal) },
 	"server.signal":      func() any { return new(rooms.SignalMessage) },
@@ -170,7 +171,7 @@ func TestProtocolListsEveryErrorCode(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, code := range []Code{
-		CodeBadRequest, CodeUnauthorized, CodeForbidden, CodeNotJoined, CodeConflict,
+		CodeBadRequest, CodeUnauthorized, CodeForbidden, CodeNotFound, CodeNotJoined, CodeConflict,
 		CodeTooLarge, CodeRateLimited, CodePeerGone, CodePeerLimit, CodeUnavailable, CodeInternal,
 	} {
 		if !bytes.Contains(page, []byte("\n| `"+string(code)+"` |")) {

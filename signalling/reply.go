@@ -18,6 +18,7 @@ const (
 	CodeBadRequest   = rooms.CodeBadRequest
 	CodeUnauthorized = rooms.CodeUnauthorized
 	CodeForbidden    = rooms.CodeForbidden
+	CodeNotFound     = rooms.CodeNotFound
 	CodeNotJoined    = rooms.CodeNotJoined
 	CodeConflict     = rooms.CodeConflict
 	CodeTooLarge     = rooms.CodeTooLarge
@@ -54,9 +55,12 @@ func errorOf(err error) *Error {
 	var own *Error
 	var refusal *rooms.Refusal
 	var token *auth.Error
+	var soon *rooms.TooSoon
 	switch {
 	case errors.As(err, &own):
 		return own
+	case errors.As(err, &soon):
+		return &Error{Code: CodeRateLimited, Message: soon.Error(), RetryAfter: max(soon.Wait, time.Millisecond)}
 	case errors.As(err, &refusal):
 		return refuse(refusal.Code, "%s", refusal.Message)
 	case errors.As(err, &token):

@@ -16,6 +16,7 @@ import (
 	"github.com/coder/websocket"
 
 	"github.com/tallylight/tallylight/auth"
+	"github.com/tallylight/tallylight/rooms/moderation"
 )
 
 // Server accepts connections and knows those that are open.
@@ -128,6 +129,9 @@ func (s *Server) check(r *http.Request) (*auth.Identity, *problem) {
 	}
 	if err != nil {
 		return nil, &problem{Status: http.StatusUnauthorized, Code: CodeUnauthorized, Detail: err.Error()}
+	}
+	if err := s.cfg.Hub.Admits(moderation.Everywhere, identity.User, addrOf(r.RemoteAddr)); err != nil {
+		return nil, &problem{Status: http.StatusForbidden, Code: CodeForbidden, Detail: err.Error()}
 	}
 	return identity, nil
 }

@@ -165,7 +165,7 @@ func TestDrainWaitsForWhoeverEnds(t *testing.T) {
 		bob.join(auth.RoleViewer)
 		session := n.server.all()[0]
 		session.ended.Store(true) // somebody is about to finish it
-		session.cause = causeGone
+		session.cause = &causeGone
 		bob.Abort()
 		synctest.Wait() // and the reader has seen the end
 		drained := make(chan struct{})

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -39,7 +40,7 @@ type session struct {
 	life     life
 	ended    atomic.Bool
 	gone     atomic.Bool    // the server knows it no more
-	cause    cause          // written once by whoever set ended, read by takeApart
+	cause    *cause         // written once by whoever set ended, read by takeApart
 	finished sync.WaitGroup // one from the beginning, none once takeApart has returned
 
 	slot int // owned by the wheel: its place there, from 1; 0: none
@@ -49,6 +50,7 @@ type session struct {
 	messages *rate.Limiter
 	chat     *rate.Limiter // nil until the first time
 	rosters  *rate.Limiter // of questions about members; nil until the first time
+	acts     *rate.Limiter // of moderation; nil until the first time
 	signals  *rate.Limiter // of the bytes of signals; nil until the first time
 	patience *rate.Limiter // with a peer that is told to slow down and does not; nil until the first time
 	bad      int           // messages in a row that were none
@@ -266,6 +268,7 @@ func (s *session) authenticate(id *auth.Identity, request string) {
 		ExpiresAt: presence.MillisOf(id.Expires),
 		Now:       presence.MillisOf(time.Now()),
 	})
+	s.srv.cfg.Hub.Recheck(s)
 }
 
 // Connection implements rooms.Session.
@@ -274,7 +277,18 @@ func (s *session) Connection() string { return s.id }
 // User implements rooms.Session.
 func (s *session) User() presence.User {
 	id := s.identity.Load()
+	if id == nil {
+		return presence.User{}
+	}
 	return presence.User{ID: id.User, Name: id.Name}
+}
+
+// Addr implements rooms.Session. It is read anew each time: it is asked for seldom, and there are many sessions.
+func (s *session) Addr() netip.Addr { return addrOf(s.from) }
+
+func addrOf(remote string) netip.Addr {
+	peer, _ := netip.ParseAddrPort(remote) // none: a socket in the file system, for one
+	return peer.Addr()
 }
 
 // Send implements rooms.Session.
@@ -313,6 +327,7 @@ func (s *session) Joined(j rooms.Joined) {
 		Streamer:  j.Streamer,
 		Viewers:   Connections{j.Connections},
 		ICE:       s.iceServers(),
+		Slow:      int(j.Slow / time.Second),
 		Stale:     j.Stale,
 	})
 }
@@ -332,6 +347,9 @@ func (s *session) Reconnect(after time.Duration, why presence.Reason) {
 
 // Cut implements rooms.Session.
 func (s *session) Cut(c rooms.Cut) { s.end(causeOf(c)) }
+
+// Expel implements rooms.Session.
+func (s *session) Expel(e rooms.Expulsion) { s.end(causeOfExpulsion(e)) }
 
 // attempt implements outlet.
 func (s *session) attempt(frame []byte) ([]byte, error) { return s.sock.attempt(frame) }
@@ -369,7 +387,7 @@ func (s *session) over(c cause) bool {
 	if s.ended.Swap(true) {
 		return false
 	}
-	s.cause = c
+	s.cause = &c
 	s.srv.metrics.closed.WithLabelValues(c.label()).Inc()
 	if c.unread {
 		s.out.close(true)
@@ -385,7 +403,7 @@ func (s *session) takeApart() {
 	ctx := context.Background()
 	for _, m := range s.joined {
 		room := m.room
-		if err := s.srv.cfg.Hub.Leave(ctx, s, room, s.cause.release); err != nil && !errors.Is(err, rooms.ErrNotJoined) {
+		if err := s.srv.cfg.Hub.Leave(ctx, s, room, s.cause.releaseFrom(room)); err != nil && !errors.Is(err, rooms.ErrNotJoined) {
 			s.log().Error("signalling: leaving a room failed", "room", room, "error", err)
 		}
 	}

@@ -61,6 +61,8 @@ const (
 	messagesPerSecond, messagesBurst = 50, 200
 	chatPerSecond, chatBurst         = 1, 5
 	rostersPerSecond, rostersBurst   = 5, 20
+	// actsPerSecond are those of a moderator: each is a transaction that all nodes read.
+	actsPerSecond, actsBurst = 5, 20
 	// signalBytes are those of signals; a streamer, who has as many peers, may send so many times that.
 	signalBytesPerSecond, signalBytesBurst = 64 << 10, 256 << 10
 	streamersShare                         = 8

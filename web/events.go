@@ -58,13 +58,19 @@ func (s *server) publish(w http.ResponseWriter, r *http.Request) error {
 		return badRequest("a reaction takes no Idempotency-Key: nothing of it is kept")
 	}
 	if from != nil {
+		if err := s.maySpeak(r, room, id.User); err != nil {
+			return err
+		}
 		if wait := s.limits.take(id.User, body.Event); wait > 0 {
 			return tooMany(wait, "you publish too much; wait a moment")
 		}
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), askTimeout)
 	defer cancel()
-	position, err := s.cfg.Hub.Publish(ctx, rooms.Publication{Room: room, Name: body.Event, From: from, Data: data, Key: key})
+	position, err := s.cfg.Hub.Publish(ctx, rooms.Publication{
+		Room: room, Name: body.Event, From: from, Data: data, Key: key,
+		Slow: s.cfg.Hub.Slow(room, body.Event, id.MayModerate(room)),
+	})
 	if err != nil {
 		return err
 	}
@@ -72,6 +78,15 @@ func (s *server) publish(w http.ResponseWriter, r *http.Request) error {
 		return s.accepted(w, r, struct{}{}) // it is told with the others of the same second
 	}
 	return s.created(w, r, position)
+}
+
+// maySpeak refuses who is banned from the room or muted there: this API is no
+// way around that.
+func (s *server) maySpeak(r *http.Request, room, user string) error {
+	if err := s.cfg.Hub.Admits(room, user, addrOf(r)); err != nil {
+		return err
+	}
+	return s.cfg.Hub.MaySpeak(room, user)
 }
 
 // senderIn returns as whom the identity speaks in the room: a backend as the

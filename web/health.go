@@ -47,6 +47,7 @@ func (s *server) readyz(w http.ResponseWriter, r *http.Request) error {
 	answer := Readiness{Ready: true, Checks: s.ask(r.Context())}
 	answer.Checks["admission"] = s.checkAdmission()
 	answer.Checks["directory"] = s.checkDirectory()
+	answer.Checks["moderation"] = s.checkModeration()
 	for name, result := range answer.Checks {
 		answer.Ready = answer.Ready && (result == checkOK || name == checkDatabase)
 	}
@@ -65,6 +66,15 @@ func (s *server) checkAdmission() string {
 
 func (s *server) checkDirectory() string {
 	if _, err := s.loaded(); err != nil {
+		return "loading"
+	}
+	return checkOK
+}
+
+// checkModeration keeps newcomers away while nobody knows who is banned, unless
+// that takes too long.
+func (s *server) checkModeration() string {
+	if !s.cfg.Book.Ready() {
 		return "loading"
 	}
 	return checkOK

@@ -14,7 +14,11 @@ import (
 const (
 	chatPerSecond, chatBurst   = 1, 5
 	eventPerSecond, eventBurst = 50, 200
+	actPerSecond, actBurst     = 5, 20
 )
+
+// moderating is what limits call an act of a moderator, which is no event.
+const moderating = "moderate"
 
 // minLimiters is how many limiters are kept before idle ones are looked for.
 const minLimiters = 1024
@@ -28,7 +32,7 @@ type limits struct {
 
 type limitKey struct {
 	user string
-	chat bool
+	kind string // rooms.EventChat, moderating, or empty for all else
 }
 
 // take counts one event of the user. If it is too many, it returns how long to
@@ -37,13 +41,19 @@ func (l *limits) take(user, event string) time.Duration {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := time.Now()
-	key := limitKey{user: user, chat: event == rooms.EventChat}
+	key := limitKey{user: user}
+	if event == rooms.EventChat || event == moderating {
+		key.kind = event
+	}
 	limiter := l.limiters[key]
 	if limiter == nil {
 		l.sweepLocked(now)
 		limiter = rate.NewLimiter(eventPerSecond, eventBurst)
-		if key.chat {
+		switch key.kind {
+		case rooms.EventChat:
 			limiter = rate.NewLimiter(chatPerSecond, chatBurst)
+		case moderating:
+			limiter = rate.NewLimiter(actPerSecond, actBurst)
 		}
 		if l.limiters == nil {
 			l.limiters = make(map[limitKey]*rate.Limiter)

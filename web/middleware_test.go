@@ -20,7 +20,7 @@ func TestCORS(t *testing.T) {
 			a := w.do(http.MethodOptions, "/v1/rooms/r/events", "", "", from(origin)...)
 			a.wantStatus(t, "preflight of "+origin, http.StatusNoContent)
 			for name, want := range map[string]string{
-				"Access-Control-Allow-Origin": origin, "Access-Control-Allow-Methods": "POST", "Vary": "Origin",
+				"Access-Control-Allow-Origin": origin, "Access-Control-Allow-Methods": "POST, PUT, DELETE", "Vary": "Origin",
 				"Access-Control-Allow-Headers": "Authorization, Content-Type, Idempotency-Key, Last-Event-ID",
 			} {
 				if got := a.header.Get(name); !strings.Contains(got, want) {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/tallylight/tallylight/auth"
 	"github.com/tallylight/tallylight/rooms"
+	"github.com/tallylight/tallylight/rooms/moderation"
 )
 
 // Node is one that serves.
@@ -63,6 +64,10 @@ func (s *server) drain(w http.ResponseWriter, r *http.Request) error {
 	if err := s.operator(r); err != nil {
 		return err
 	}
+	id, err := s.known(r)
+	if err != nil {
+		return err
+	}
 	ctx, cancel := context.WithTimeout(r.Context(), askTimeout)
 	defer cancel()
 	err = rooms.ErrNodeGone
@@ -75,6 +80,7 @@ func (s *server) drain(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	s.note(ctx, moderation.Act{Actor: id.User, Action: moderation.Drain, Target: node})
 	s.cfg.Logger.Info("web: a node is to be drained", "target", node)
 	return s.accepted(w, r, Draining{Node: node})
 }

@@ -96,6 +96,7 @@ func failureOf(err error) *failure {
 	var f *failure
 	var token *auth.Error
 	var refusal *rooms.Refusal
+	var soon *rooms.TooSoon
 	var tooLarge *http.MaxBytesError
 	switch {
 	case errors.As(err, &f):
@@ -104,6 +105,8 @@ func failureOf(err error) *failure {
 		return &failure{code: rooms.CodeUnauthorized, detail: token.Detail, reason: token.Reason}
 	case errors.As(err, &refusal):
 		return &failure{code: refusal.Code, detail: refusal.Message}
+	case errors.As(err, &soon):
+		return &failure{code: rooms.CodeRateLimited, detail: soon.Error(), retryAfter: max(soon.Wait, time.Millisecond)}
 	case errors.As(err, &tooLarge):
 		return &failure{code: rooms.CodeTooLarge, detail: fmt.Sprintf("the body has more than %d bytes", tooLarge.Limit)}
 	case errors.Is(err, rooms.ErrKeyReused):
@@ -183,7 +186,15 @@ func (s *server) notReady(w http.ResponseWriter, r *http.Request, v any) error {
 	return nil
 }
 
-// noContent answers what needs no answer but that it was done.
+// done answers what was done and leaves nothing to say, or why it was not.
+func (s *server) done(w http.ResponseWriter, err error) error {
+	if err == nil {
+		noContent(w)
+	}
+	return err
+}
+
+// noContent answers with nothing.
 func noContent(w http.ResponseWriter) { w.WriteHeader(http.StatusNoContent) }
 
 func (s *server) write(w http.ResponseWriter, r *http.Request, status int, mime string, v any) {

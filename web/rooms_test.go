@@ -2,6 +2,7 @@ package web
 
 import (
 	"net/http"
+	"net/netip"
 	"testing"
 	"time"
 
@@ -46,6 +47,8 @@ func (member) Send([]byte)                              {}
 func (member) Signal([]byte) error                      { return nil }
 func (member) Joined(rooms.Joined)                      {}
 func (member) Cut(rooms.Cut)                            {}
+func (member) Expel(rooms.Expulsion)                    {}
+func (member) Addr() netip.Addr                         { return netip.Addr{} }
 func (member) Reconnect(time.Duration, presence.Reason) {}
 
 // A room without a streamer has viewers as well; the directory knows nothing

@@ -23,6 +23,7 @@ import (
 	"github.com/tallylight/tallylight/presence/record"
 	"github.com/tallylight/tallylight/presence/webhook"
 	"github.com/tallylight/tallylight/rooms"
+	"github.com/tallylight/tallylight/rooms/moderation"
 )
 
 // SocketPath is where sockets are asked for.
@@ -37,6 +38,7 @@ type Config struct {
 	Records   *record.Store       // required
 	Webhooks  *webhook.Store      // required
 	Verifier  *auth.Verifier      // required
+	Book      *moderation.Book    // the hub's; nil: nobody can be moderated
 	Logger    *slog.Logger        // required
 
 	// Socket serves /v1/ws; it gets the connection unwrapped. Required.
@@ -72,7 +74,7 @@ type Config struct {
 	// by name, such as redis. Each must answer within a second or counts as
 	// failed; several requests may share an answer. What it returns goes to the
 	// log, the client sees only "no answer". The names of our own checks
-	// (admission, directory, database) are taken.
+	// (admission, directory, database, moderation) are taken.
 	Checks map[string]func(context.Context) error
 }
 
@@ -111,8 +113,20 @@ func (s *server) router() chi.Router {
 		r.Get("/v1/live/stream", s.handle(s.stream))
 		r.Get("/v1/streamers/{id}", s.handle(s.streamer))
 		r.Post("/v1/streamers/query", s.handle(s.queryStreamers))
+		r.Post("/v1/streamers/{id}/end", s.handle(s.end))
 		r.Get("/v1/rooms/{room}", s.handle(s.room))
 		r.Post("/v1/rooms/{room}/events", s.handle(s.publish))
+		r.Delete("/v1/rooms/{room}/events/{offset}", s.handle(s.deleteEvent))
+		r.Post("/v1/rooms/{room}/kick", s.handle(s.kick))
+		r.Post("/v1/rooms/{room}/mute", s.handle(s.mute))
+		r.Get("/v1/rooms/{room}/mutes", s.handle(s.mutes))
+		r.Delete("/v1/rooms/{room}/mutes/{user}", s.handle(s.unmute))
+		r.Get("/v1/rooms/{room}/bans", s.handle(s.bans))
+		r.Post("/v1/rooms/{room}/bans", s.handle(s.ban))
+		r.Delete("/v1/rooms/{room}/bans/{target}", s.handle(s.unban))
+		r.Get("/v1/rooms/{room}/settings", s.handle(s.settings))
+		r.Put("/v1/rooms/{room}/settings", s.handle(s.setSettings))
+		r.Get("/v1/audit", s.handle(s.audit))
 		r.Get("/v1/broadcasts", s.handle(s.broadcasts))
 		r.Get("/v1/broadcasts/{id}", s.handle(s.broadcast))
 		r.Get("/v1/webhooks", s.handle(s.webhooks))

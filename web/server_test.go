@@ -23,7 +23,7 @@ func TestUnknownRoutesAndMethods(t *testing.T) {
 			{"GET", "/v1", 404, "not_found", "/v1", ""},
 			{"GET", "/v1/live/", 404, "not_found", "/v1/live/", ""},
 			{"GET", "/v2/live", 404, "not_found", "/v2/live", ""},
-			{"GET", "/v1/rooms/a/events/1", 404, "not_found", "", ""},
+			{"GET", "/v1/rooms/a/events/1/2", 404, "not_found", "", ""},
 			{"POST", "/nothing", 404, "not_found", "", ""},
 			{"BREW", "/nothing", 404, "not_found", "", ""},
 			{"POST", "/v1/live", 405, "bad_request", "GET, HEAD", "GET, HEAD"},

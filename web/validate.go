@@ -5,6 +5,7 @@ import (
 
 	"github.com/tallylight/tallylight/auth"
 	"github.com/tallylight/tallylight/presence"
+	"github.com/tallylight/tallylight/rooms/moderation"
 )
 
 // Validity is what a good token says.
@@ -29,6 +30,9 @@ func (s *server) validate(w http.ResponseWriter, r *http.Request) error {
 	}
 	id, err := s.known(r)
 	if err != nil {
+		return err
+	}
+	if err := s.cfg.Hub.Admits(moderation.Everywhere, id.User, addrOf(r)); err != nil {
 		return err
 	}
 	return s.ok(w, r, Validity{

@@ -26,6 +26,7 @@ import (
 	"github.com/tallylight/tallylight/presence/record"
 	"github.com/tallylight/tallylight/presence/webhook"
 	"github.com/tallylight/tallylight/rooms"
+	"github.com/tallylight/tallylight/rooms/moderation"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -80,9 +81,10 @@ func newWorld(t *testing.T, change ...func(*Config)) *world {
 	directory := presence.NewDirectory(w.store, logger)
 	relay := rooms.NewMemory(w.store, w.store)
 	records := &record.Store{DB: db}
+	book := moderation.NewBook(&moderation.Store{DB: db}, logger)
 	w.cfg = Config{
-		Node: "n1", Store: w.store, Directory: directory, Records: records, Webhooks: &webhook.Store{DB: db}, Verifier: verifier, Logger: logger,
-		Hub:      rooms.NewHub(rooms.Config{Node: "n1", Store: w.store, Relay: relay, Directory: directory, Logger: logger}),
+		Node: "n1", Store: w.store, Directory: directory, Records: records, Webhooks: &webhook.Store{DB: db}, Verifier: verifier, Logger: logger, Book: book,
+		Hub:      rooms.NewHub(rooms.Config{Node: "n1", Store: w.store, Relay: relay, Directory: directory, Logger: logger, Book: book}),
 		Socket:   http.NotFoundHandler(),
 		Draining: w.draining.Load, Done: w.done, Metrics: prometheus.NewRegistry(),
 		WebhookDue: func() { w.due() },
@@ -92,7 +94,7 @@ func newWorld(t *testing.T, change ...func(*Config)) *world {
 	}
 	recorder := record.New(record.Config{Store: records, Log: w.store, Notes: w.store, Directory: w.cfg.Directory, Logger: logger, Figures: w.cfg.Hub.Figures})
 	sweeper := presence.Sweeper{Store: w.store, Logger: logger}
-	w.run(directory.Run, w.cfg.Hub.Run, recorder.Run, sweeper.Run)
+	w.run(directory.Run, w.cfg.Hub.Run, recorder.Run, sweeper.Run, book.Run)
 	w.serve()
 	return w
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/tallylight/tallylight/auth"
 	"github.com/tallylight/tallylight/presence"
 	"github.com/tallylight/tallylight/rooms"
+	"github.com/tallylight/tallylight/rooms/moderation"
 	"github.com/tallylight/tallylight/signalling"
 )
 
@@ -72,6 +73,7 @@ func TestEveryMessage(t *testing.T) {
 	check("join as streamer", err)
 	b, err := alice.Start(ctx, signalling.LiveStart{Room: "alice", Details: presence.Details{Title: "Sketches"}})
 	check("live.start", err)
+	check("moderate", alice.Moderate(ctx, signalling.Moderate{Room: "alice", Action: moderation.Slow, Seconds: new(int64(0))}))
 	title := "Etchings"
 	if b2, err := alice.Update(ctx, signalling.LiveUpdate{Room: "alice", Title: &title}); err != nil || b2.ID != b.ID || b2.Title != title {
 		t.Errorf("live.update: %+v, %v", b2, err)
@@ -173,6 +175,15 @@ func TestEveryErrorCode(t *testing.T) {
 			_, err := bob.Join(ctx, signalling.Join{Room: "x", Role: "king"})
 			return err
 		}, signalling.CodeBadRequest, "role"},
+		{"no such line", func() error {
+			return alice.Moderate(ctx, signalling.Moderate{Room: "alice", Action: moderation.Delete, Offset: 999})
+		}, signalling.CodeNotFound, "999"},
+		{"no such action", func() error {
+			return alice.Moderate(ctx, signalling.Moderate{Room: "alice", Action: "praise", User: "bob"})
+		}, signalling.CodeBadRequest, "action"},
+		{"moderate as viewer", func() error {
+			return bob.Moderate(ctx, signalling.Moderate{Room: "alice", Action: moderation.Kick, User: "alice"})
+		}, signalling.CodeForbidden, "moderate"},
 		{"no such event", func() error { _, err := bob.Publish(ctx, "alice", "shout", 1); return err }, signalling.CodeBadRequest, `"shout"`},
 		{"hello twice", func() error { _, err := bob.Request(ctx, "hello", signalling.Hello{}); return err }, signalling.CodeBadRequest, "refresh"},
 		{"a window too long", func() error {
@@ -339,6 +350,16 @@ func TestEveryCloseCode(t *testing.T) {
 				closed(t, 4409, old)
 			},
 			"4410": func(t *testing.T, ctx context.Context) { want(t, 4410, p.readTooSlowly(t, ctx)) },
+			"4411": func(t *testing.T, ctx context.Context) {
+				want(t, 4411, p.putOut(t, ctx, "heidi", signalling.Moderate{Action: moderation.Kick, Reason: "calm down"}))
+			},
+			"4412": func(t *testing.T, ctx context.Context) {
+				err := p.putOut(t, ctx, "ivan", signalling.Moderate{Action: moderation.Ban, Reason: "spam"})
+				want(t, 4412, err)
+				if !strings.Contains(err.Error(), "banned: spam") {
+					t.Errorf("the close does not say why: %v", err)
+				}
+			},
 			"4419": func(t *testing.T, ctx context.Context) {
 				almost := func(c *auth.Claims) { c.Expires = time.Now().Add(-auth.Leeway + 3*time.Second) }
 				bob := p.dial("bob", func(c *signalling.ClientConfig) { c.Token = token(t, "bob", almost) })
@@ -375,6 +396,33 @@ func TestEveryCloseCode(t *testing.T) {
 			t.Errorf("%s was not provoked", code)
 		}
 	}
+}
+
+// putOut has a user put out of a streamer's room, and returns how their connection was closed.
+func (p *process) putOut(t *testing.T, ctx context.Context, user string, m signalling.Moderate) error {
+	t.Helper()
+	room := user + "-room"
+	owner := p.dial("owner", func(c *signalling.ClientConfig) {
+		c.Token = token(t, "owner", func(c *auth.Claims) { c.Grants = []auth.Grant{{Room: room, Role: auth.RoleModerator}} })
+	})
+	guest := p.dial(user)
+	_, err := owner.Join(ctx, signalling.Join{Room: room, Role: auth.RoleModerator})
+	if err == nil {
+		_, err = guest.Join(ctx, signalling.Join{Room: room})
+	}
+	m.Room, m.User = room, user
+	if err == nil {
+		err = owner.Moderate(ctx, m)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-guest.Done():
+	case <-ctx.Done():
+		t.Error("not closed")
+	}
+	return guest.Err()
 }
 
 // readTooSlowly joins a busy room over a connection that reads nothing until

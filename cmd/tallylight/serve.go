@@ -20,6 +20,7 @@ import (
 	"github.com/tallylight/tallylight/presence/record"
 	"github.com/tallylight/tallylight/presence/webhook"
 	"github.com/tallylight/tallylight/rooms"
+	"github.com/tallylight/tallylight/rooms/moderation"
 	"github.com/tallylight/tallylight/signalling"
 	"github.com/tallylight/tallylight/web"
 )
@@ -90,6 +91,7 @@ type node struct {
 
 	directory *presence.Directory
 	hub       *rooms.Hub
+	book      *moderation.Book
 	work      workers // what the sessions need
 	recording workers // what must go on until the last transition is made
 }
@@ -115,10 +117,12 @@ func newNode(ctx context.Context, cfg serveCmd, logger *slog.Logger) (*node, err
 	store := n.backend.store
 	n.directory = presence.NewDirectory(store, logger)
 	n.sender = webhook.NewSender(webhook.Config{Store: db.hooks, Logger: logger, AllowPrivate: cfg.WebhookAllowPrivate})
+	n.book = moderation.NewBook(&moderation.Store{DB: db.db}, logger)
 	n.hub = rooms.NewHub(rooms.Config{
 		Noted: n.noted,
 		Node:  n.id, Store: store, Relay: n.backend.relay, Directory: n.directory, Logger: logger,
 		Stale: n.backend.stale, Drain: n.beginDrain, Living: n.backend.nodes, MaxPeers: cfg.MaxPeers,
+		Rank: n.backend.rank, Book: n.book,
 	})
 	n.recorder = record.New(record.Config{
 		Store: db.records, Log: store, Notes: store, Directory: n.directory, Logger: logger,
@@ -138,7 +142,7 @@ func newNode(ctx context.Context, cfg serveCmd, logger *slog.Logger) (*node, err
 		IdleTimeout:       2 * time.Minute,
 		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelDebug),
 		Handler: web.New(web.Config{
-			Node: n.id, Hub: n.hub, Store: store, Directory: n.directory, Records: db.records,
+			Node: n.id, Hub: n.hub, Store: store, Directory: n.directory, Records: db.records, Book: n.book,
 			Webhooks: db.hooks, WebhookPrivate: cfg.WebhookAllowPrivate, WebhookDue: n.sender.Wake,
 			Verifier: verifier, Socket: n.sockets, Draining: n.sockets.Draining, Full: n.sockets.Full, Done: n.draining,
 			Metrics: metrics, PublicDirectory: cfg.PublicDirectory, Origins: cfg.AllowedOrigin, Logger: logger,
@@ -178,7 +182,7 @@ func (n *node) start(listener net.Listener, halt context.Context, within time.Du
 		n.records.schema.catchUp(ctx, n.logger)
 	})...)
 	sweeper := presence.Sweeper{Store: n.backend.store, Logger: n.logger, Rank: n.backend.rank}
-	n.work.begin(append(n.backend.work, n.hub.Run, n.sockets.Run, sweeper.Run, func(ctx context.Context) {
+	n.work.begin(append(n.backend.work, n.hub.Run, n.book.Run, n.sockets.Run, sweeper.Run, func(ctx context.Context) {
 		select {
 		case <-n.asked:
 			n.drain(halt, within)

@@ -1,5 +1,5 @@
 import { Backoff, type BackoffOptions } from './backoff.ts';
-import { closeRule } from './close.ts';
+import { closeRule, expulsion, isExpulsion } from './close.ts';
 import { Emitter } from './emitter.ts';
 import { endpoint, type Endpoint } from './endpoint.ts';
 import { TallylightError } from './error.ts';
@@ -262,7 +262,7 @@ export class TallylightClient extends Emitter<ClientEvents> {
   #comeBack({ code, reason }: LinkEnd): void {
     const rule = closeRule(code);
     const message = reason || rule.words;
-    if (rule.action === 'stay_away') this.#stop({ code: rule.name, message });
+    if (rule.action === 'stay_away') this.#stop({ code: rule.name, message, ...(isExpulsion(code) && expulsion(reason)) });
     else if (rule.action === 'new_token') this.#renewToken(message, rule.name);
     else this.#scheduleOpen(0, message);
   }

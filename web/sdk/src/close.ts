@@ -34,6 +34,16 @@ export const closeRules: Readonly<Record<number, CloseRule>> = {
   4429: { action: 'return', name: 'too_many_requests', words: 'too many messages or connections' },
 };
 
+/** Whether a moderator closed the connection. */
+export const isExpulsion = (code: number): boolean => code === 4411 || code === 4412;
+
+/** What the reason of a close with 4411 or 4412 says: until when (Unix milliseconds), and why, as far as there is an answer. */
+export function expulsion(reason: string): { until?: number; why?: string } {
+  const [, end, why] = /^(?:kicked|banned)(?: until (\S+?Z))?(?:: (.*))?$/.exec(reason) ?? [];
+  const until = end === undefined ? NaN : Date.parse(end);
+  return { ...(!Number.isNaN(until) && { until }), ...(why !== undefined && { why }) };
+}
+
 const lost: CloseRule = { action: 'return', name: 'lost', words: 'the connection was lost' };
 
 export function closeRule(code: number): CloseRule {

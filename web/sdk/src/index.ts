@@ -1,6 +1,6 @@
 export { Backoff, type BackoffOptions } from './backoff.ts';
 export { TallylightClient, type ClientEvents, type ClientOptions } from './client.ts';
-export { closeRule, closeRules, type CloseAction, type CloseRule } from './close.ts';
+export { closeRule, closeRules, expulsion, type CloseAction, type CloseRule } from './close.ts';
 export type { Unsubscribe } from './emitter.ts';
 export { endpoint, type Endpoint } from './endpoint.ts';
 export { TallylightError, type ErrorCode } from './error.ts';

@@ -150,6 +150,25 @@ export interface RefreshMessage {
   token: string;
 }
 
+export type ModerationAction = 'delete' | 'mute' | 'unmute' | 'kick' | 'ban' | 'unban' | 'slow';
+export const isModerationAction: Guard<ModerationAction> = isOneOf('delete', 'mute', 'unmute', 'kick', 'ban', 'unban', 'slow');
+
+/** What a moderator does: to a user, or to a line of chat, or how slow chat is. */
+export interface Moderation {
+  action: ModerationAction;
+  /** Whom a mute, a kick, a ban or the end of one is about. */
+  user?: string;
+  /** Of the line that is deleted. */
+  offset?: number;
+  /** How long a mute or a ban lasts, or how long everybody waits between two lines; without it a ban has no end. */
+  seconds?: number;
+  /** Told to whoever is concerned. */
+  reason?: string;
+}
+export interface ModerateMessage extends Moderation {
+  type: 'moderate';
+  room: string;
+}
 
 /** What a signal is about. A session begins with a `request` or an `offer`, and ends with a `bye`. */
 export type SignalKind = 'request' | 'offer' | 'answer' | 'candidate' | 'bye';
@@ -176,6 +195,7 @@ export type ClientMessage =
   | PublishMessage
   | SignalRequest
   | MembersMessage
+  | ModerateMessage
   | RefreshMessage;
 
 const isBroadcastDetails = {
@@ -228,6 +248,15 @@ export const clientGuards: { [T in ClientMessage['type']]: Guard<Extract<ClientM
     first: optional(isNumber),
     after: optional(isString),
   }),
+  moderate: isObject<ModerateMessage>({
+    type: isOneOf('moderate'),
+    room: isString,
+    action: isModerationAction,
+    user: optional(isString),
+    offset: optional(isNumber),
+    seconds: optional(isNumber),
+    reason: optional(isString),
+  }),
   refresh: isObject<RefreshMessage>({ type: isOneOf('refresh'), token: isString }),
 };
 
@@ -279,6 +308,8 @@ export interface JoinedMessage {
   viewers: ViewerCount;
   /** What helps peers to find a path to each other, if the service has any. */
   ice_servers?: IceServer[];
+  /** How long a user must wait between two lines of chat; absent: not at all. */
+  slow_seconds?: number;
   /** The node cannot vouch that this is the newest state. */
   stale?: boolean;
 }
@@ -319,9 +350,26 @@ export interface EventData {
   'live.resumed': LiveData;
   'live.updated': LiveData;
   'live.ended': LiveData;
-  chat: { text: string };
+  /** A line that was deleted before it reached us is empty, and `deleted`. */
+  chat: { text: string; deleted?: boolean };
   'chat.deleted': { offset: number };
+  'member.muted': MemberData;
+  'member.unmuted': MemberData;
+  'member.banned': MemberData;
+  'room.updated': { slow_seconds: number };
 }
+
+/** Whom a moderator acted upon, until when, and why. Of the user only the id is known. */
+export interface MemberData {
+  user: { id: string };
+  until?: number;
+  reason?: string;
+}
+const isMemberData: Guard<MemberData> = isObject<MemberData>({
+  user: isObject<{ id: string }>({ id: isString }),
+  until: optional(isNumber),
+  reason: optional(isString),
+});
 
 const isUserData: Guard<{ user: User }> = isObject<{ user: User }>({ user: isUser });
 
@@ -333,8 +381,12 @@ const eventDataGuards: { [Name in keyof EventData]: Guard<EventData[Name]> } = {
   'live.resumed': isLiveData,
   'live.updated': isLiveData,
   'live.ended': isLiveData,
-  chat: isObject<EventData['chat']>({ text: isString }),
+  chat: isObject<EventData['chat']>({ text: isString, deleted: optional(isBoolean) }),
   'chat.deleted': isObject<EventData['chat.deleted']>({ offset: isNumber }),
+  'member.muted': isMemberData,
+  'member.unmuted': isMemberData,
+  'member.banned': isMemberData,
+  'room.updated': isObject<EventData['room.updated']>({ slow_seconds: isNumber }),
 };
 
 export interface EventMessage extends Position {
@@ -485,6 +537,7 @@ export const serverGuards: { [T in ServerMessage['type']]: Guard<Extract<ServerM
     streamer: isStreamer,
     viewers: isViewerCount,
     ice_servers: optional(isArrayOf(isIceServer)),
+    slow_seconds: optional(isNumber),
     stale: optional(isBoolean),
   }),
   event: isEvent,

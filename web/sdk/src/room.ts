@@ -12,6 +12,7 @@ import {
   type IceServer,
   type JoinedMessage,
   type Member,
+  type Moderation,
   type OkMessage,
   type Position,
   type ReactionsMessage,
@@ -36,7 +37,12 @@ export interface RoomEvents {
   state: Streamer;
   /** Any event of the room, in order and without repeats; those with a listener of their own too. */
   event: EventMessage;
+  /** A line of chat. One that was deleted before it reached us comes as `event` alone. */
   chat: EventOf<'chat'>;
+  /** A line of chat is to be shown no more: the one at `data.offset`. */
+  deleted: EventOf<'chat.deleted'>;
+  /** How many seconds a user must wait between two lines of chat now; 0: not at all. */
+  slow: number;
   viewers: ViewerCount;
   /** How many have reacted, ourselves included, since the last of these: at most one a second, and none while nobody does. */
   reactions: Record<string, number>;
@@ -80,6 +86,7 @@ export class Room extends Emitter<RoomEvents> {
   #entering: Link | undefined;
   #streamer: Streamer = { state: 'offline' };
   #viewers: ViewerCount = { connections: 0 };
+  #slow = 0;
   #member: string | undefined;
   #iceServers: IceServer[] = [];
 
@@ -102,6 +109,11 @@ export class Room extends Emitter<RoomEvents> {
 
   get viewers(): ViewerCount {
     return this.#viewers;
+  }
+
+  /** How many seconds a user must wait between two lines of chat; 0: not at all. */
+  get slowSeconds(): number {
+    return this.#slow;
   }
 
   /** The last event seen. */
@@ -153,6 +165,14 @@ export class Room extends Emitter<RoomEvents> {
   async publish(event: string, data: unknown): Promise<Position> {
     const reply = await this.#host.request({ type: 'publish', room: this.name, event, data });
     return { epoch: reply.epoch ?? '', offset: reply.offset ?? 0 };
+  }
+
+  /**
+   * Acts upon a user, or upon a line of chat; who may is said in the token. Resolves when it is in force: on all nodes it
+   * is within a second.
+   */
+  async moderate(act: Moderation): Promise<void> {
+    await this.#host.request({ type: 'moderate', room: this.name, ...act });
   }
 
   /** A page of the room's members; `next` goes on as `after`. */
@@ -218,6 +238,7 @@ export class Room extends Emitter<RoomEvents> {
     this.#entering = undefined;
     this.#member = joined.member;
     this.setIceServers(joined.ice_servers ?? []);
+    this.#setSlow(joined.slow_seconds ?? 0);
     // The node we come from may have been ahead of this one: then the snapshot is older than what we know.
     const known = this.#position.known;
     const behind = joined.recovered && known?.epoch === joined.epoch && joined.offset < known.offset;
@@ -241,7 +262,15 @@ export class Room extends Emitter<RoomEvents> {
     if (isLiveEvent(event) && !this.#versions.advance(event.data.broadcast)) return;
     this.#setStreamer(streamerAfter(this.#streamer, event));
     this.emit('event', event);
-    if (isEventOf(event, 'chat')) this.emit('chat', event);
+    if (isEventOf(event, 'chat') && event.data.deleted !== true) this.emit('chat', event);
+    if (isEventOf(event, 'chat.deleted')) this.emit('deleted', event);
+    if (isEventOf(event, 'room.updated')) this.#setSlow(event.data.slow_seconds);
+  }
+
+  #setSlow(seconds: number): void {
+    if (seconds === this.#slow) return;
+    this.#slow = seconds;
+    this.emit('slow', seconds);
   }
 
   #setStreamer(streamer: Streamer): void {

@@ -5,6 +5,10 @@ export interface StopReason {
   /** A close code's name in the protocol (`replaced`, `banned` …), `unauthorized`, or `closed`: by ourselves. */
   code: string;
   message: string;
+  /** Until when somebody is `kicked` or `banned` (Unix milliseconds), if that ends by itself. */
+  until?: number;
+  /** Why, in the words of who did it. */
+  why?: string;
 }
 
 /** Where the connection stands. */

@@ -63,6 +63,14 @@ test.each([
   expect(client.status.state).toBe('connected');
 });
 
+test('who was banned knows until when, and why', async () => {
+  const client = newClient();
+  await client.connect();
+  const message = 'banned until 2026-01-31T12:00:00Z: spam';
+  FakeSocket.last.drop(4412, message);
+  expect(client.status).toEqual({ state: 'stopped', reason: { code: 'banned', message, until: 1769860800000, why: 'spam' } });
+});
+
 test.each([4401, 4419])('after %i it comes back with a new token', async (code) => {
   const token = vi.fn(async () => `token-${token.mock.calls.length}`);
   const client = newClient({ token });

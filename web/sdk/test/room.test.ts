@@ -274,3 +274,32 @@ test('during a move, a signal to the place that is being left counts, as long as
   await settle();
   expect(old.closedByClient).toBe(true);
 });
+
+test('a moderator acts, and everybody hears of it', async () => {
+  const { room, server } = await inAlice();
+  const heard: unknown[] = [];
+  room.on('chat', ({ data }) => heard.push(data.text));
+  room.on('deleted', ({ data }) => heard.push(data));
+  room.on('slow', (seconds) => heard.push(seconds));
+  await room.moderate({ action: 'ban', user: 'eve', seconds: 3600, reason: 'spam' });
+  expect(server.requests('moderate')).toMatchObject([{ room: 'alice', action: 'ban', user: 'eve', seconds: 3600, reason: 'spam' }]);
+  server.say(chat(11, 'hello'), event(12, 'chat.deleted', { offset: 11 }), event(13, 'room.updated', { slow_seconds: 10 }));
+  server.say(event(14, 'member.banned', { user: { id: 'eve' }, until: 9000 }));
+  expect(heard).toEqual(['hello', { offset: 11 }, 10]);
+  expect(room.slowSeconds).toBe(10);
+
+  heard.length = 0;
+  await comeBack(server, (request) =>
+    joined(request, { recovered: true, offset: 16, events: [event(15, 'chat', { text: '', deleted: true }), chat(16, 'bye')] }),
+  );
+  expect(heard).toEqual([0, 'bye']);
+});
+
+test('how slow chat is comes with the room', async () => {
+  const { room, server } = await inAlice();
+  const heard: number[] = [];
+  room.on('slow', (seconds) => heard.push(seconds));
+  await comeBack(server, (request) => joined(request, { slow_seconds: 30 }));
+  expect(room.slowSeconds).toBe(30);
+  expect(heard).toEqual([30]);
+});

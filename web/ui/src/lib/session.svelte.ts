@@ -104,6 +104,7 @@ export class RoomSession {
 function asLine(event: EventMessage): ChatLine[] {
   const { offset, at, from } = event;
   if (isEventOf(event, 'chat')) {
+    if (event.data.deleted === true) return [];
     return [{ offset, at, text: event.data.text, from: from ?? { name: 'Tallylight', role: 'moderator' } }];
   }
   if (isEventOf(event, 'live.started')) {
