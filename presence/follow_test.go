@@ -163,7 +163,9 @@ func TestFollowerDrain(t *testing.T) {
 		synctest.Wait()
 		stop()
 		a.start(time.Minute)
-		s.EndAll(ReasonDrain)
+		if err := s.Release(t.Context(), a.hold, ReasonLeft); err != nil {
+			t.Fatal(err)
+		}
 		r.wantRead(t, 1)
 		f.Drain(t.Context())
 		r.wantRead(t, 4)

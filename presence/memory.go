@@ -132,26 +132,26 @@ func (m *Memory) GetAll(ctx context.Context, rooms []string) ([]Lease, error) {
 	return leases, nil
 }
 
-// EndAll ends every broadcast and empties every room. It is how a node that
-// runs alone stops: nobody else could keep the broadcasts for it, and their
-// record must not be left open.
-func (m *Memory) EndAll(why Reason) {
-	m.mu.Lock()
-	var rooms []string
-	for p := range m.parts {
-		for room := range m.parts[p].leases {
-			rooms = append(rooms, room)
+// Interrupted is a broadcast that was running when the process before this one
+// ended.
+type Interrupted struct {
+	Room      string
+	User      User
+	Broadcast Broadcast
+	Window    *time.Duration // as asked for at the start
+}
+
+// Resume takes up a broadcast where it was interrupted: its streamer is waited
+// for, as after the loss of a node. Where somebody is by now, it does nothing.
+func (m *Memory) Resume(i Interrupted) {
+	m.change(i.Room, func(l *Lease, now time.Time) []Transition {
+		if l.State != StateOffline {
+			return nil
 		}
-	}
-	m.mu.Unlock()
-	for _, room := range rooms {
-		m.change(room, func(l *Lease, now time.Time) []Transition {
-			if l.State == StateOffline {
-				return nil
-			}
-			return l.goOffline(why, now)
-		})
-	}
+		l.State, l.User, l.Broadcast, l.Window = StateLive, i.User, &i.Broadcast, i.Window
+		l.Fence = m.nextFenceLocked(now)
+		return l.release(ReasonNodeLost, now)
+	})
 }
 
 // Beat implements Leases.

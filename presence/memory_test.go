@@ -1,6 +1,7 @@
 package presence
 
 import (
+	"errors"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -37,17 +38,36 @@ func TestMemoryFrozenWindow(t *testing.T) {
 	})
 }
 
-// A node that runs alone and stops must leave no broadcast without an end.
-func TestMemoryEndAll(t *testing.T) {
+// What was running when the process before this one ended goes on if its streamer
+// comes back in time, and ends otherwise.
+func TestMemoryResume(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := NewMemory()
-		join(t, s, alice, "c1").start(time.Minute)
-		s.EndAll(ReasonDrain)
-		wantTold(t, s, "streamer.online", "live.started 1", "live.ended 2 drain", "streamer.offline")
-		wantState(t, s, StateOffline)
-		s.EndAll(ReasonDrain)
-		if n := len(told(t, s)); n != 4 {
-			t.Errorf("%d transitions after ending nothing", n)
+		b := Broadcast{ID: newBroadcastID(), Details: Details{Title: "Sketches"}, StartedAt: 5, Version: 7}
+		for range 2 { // the second finds somebody there
+			s.Resume(Interrupted{Room: studio, User: alice, Broadcast: b})
+		}
+		s.Resume(Interrupted{Room: "attic", User: bob, Broadcast: Broadcast{ID: newBroadcastID(), Version: 1}, Window: new(time.Duration(0))})
+		wantTold(t, s, "live.reconnecting 8 node_lost")
+		if _, err := claim(s, bob, "c0"); !errors.Is(err, ErrConflict) {
+			t.Errorf("bob takes alice's room: %v", err)
+		}
+		time.Sleep(NodeLostWindow - time.Second)
+		for range 100 {
+			time.Sleep(10 * time.Millisecond)
+			sweep(t, s)
+		}
+		join(t, s, alice, "c1")
+		l := wantState(t, s, StateLive)
+		if l.Broadcast.ID != b.ID || l.Broadcast.Title != "Sketches" || l.Broadcast.StartedAt != 5 || l.Broadcast.Version != 9 {
+			t.Errorf("it goes on as %+v", l.Broadcast)
+		}
+		for range 100 {
+			time.Sleep(SweepEvery)
+			_, _ = s.Sweep(t.Context(), everyPartition()...)
+		}
+		if l, err := s.Get(t.Context(), "attic"); err != nil || l.State != StateOffline {
+			t.Errorf("bob did not come back, and is %+v, %v", l, err)
 		}
 	})
 }

@@ -35,9 +35,10 @@ type backend struct {
 	checks map[string]func(context.Context) error
 	// metrics are its own; nil: none.
 	metrics []prometheus.Collector
-	// drained is called when the last session has left.
-	drained func()
-	close   func() error
+	// resume takes up broadcasts that were running when the process before this one ended; nil: whoever shares the backend
+	// keeps them.
+	resume func(presence.Interrupted)
+	close  func() error
 }
 
 // openBackend opens what --redis names.
@@ -75,7 +76,6 @@ func openBackend(ctx context.Context, cfg serveCmd, node string, logger *slog.Lo
 		work:    []func(context.Context){relay.Run, nodes.Run},
 		checks:  map[string]func(context.Context) error{"redis": redisCheck(conn, nodes, store, relay)},
 		metrics: redisMetrics(nodes, store, relay),
-		drained: func() {}, // the other nodes keep the broadcasts whose streamers come back to them
 		close:   conn.Close,
 	}, nil
 }
@@ -130,8 +130,7 @@ func alone() *backend {
 		store: store, relay: relay,
 		connect: func(*presence.Directory, *rooms.Hub) {},
 		work:    []func(context.Context){relay.Run},
-		// Nobody else can keep the broadcasts of a node that runs alone.
-		drained: func() { store.EndAll(presence.ReasonDrain) },
+		resume:  store.Resume,
 		close:   func() error { return nil },
 	}
 }

@@ -128,6 +128,7 @@ func newNode(ctx context.Context, cfg serveCmd, logger *slog.Logger) (*node, err
 		Store: db.records, Log: store, Notes: store, Directory: n.directory, Logger: logger,
 		Figures: n.hub.Figures, Mine: n.backend.mine, Written: n.sender.Wake, Keep: cfg.KeepRecords,
 	})
+	n.resume(ctx)
 	n.backend.connect(n.directory, n.hub)
 	metrics.MustRegister(n.directory, n.hub, n.sender)
 	metrics.MustRegister(n.backend.metrics...)
@@ -150,6 +151,22 @@ func newNode(ctx context.Context, cfg serveCmd, logger *slog.Logger) (*node, err
 		}),
 	}
 	return n, nil
+}
+
+// resumeWithin bounds the wait for the record at the start.
+const resumeWithin = 10 * time.Second
+
+// resume takes up what was running when this node was stopped, if it runs alone. Without a database nothing is, and the
+// record closes it once it has one.
+func (n *node) resume(ctx context.Context) {
+	if n.backend.resume == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, resumeWithin)
+	defer cancel()
+	if err := n.recorder.Resume(ctx, n.backend.resume); err != nil {
+		n.logger.Warn("broadcasts that were running before can't be taken up", "error", err)
+	}
 }
 
 // noted reports whether an event is to be noted for the record: a line of chat, if
@@ -196,10 +213,9 @@ func (n *node) start(listener net.Listener, halt context.Context, within time.Du
 }
 
 // stop sends the clients away within the given time, or at once when halt
-// ends, and writes the record of what was still live.
+// ends.
 func (n *node) stop(halt context.Context, within time.Duration) error {
 	n.drain(halt, within)
-	n.backend.drained()
 	if halt.Err() != nil {
 		return errors.New("stopped by a second signal, before all clients had left")
 	}

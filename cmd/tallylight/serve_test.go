@@ -17,6 +17,8 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/tallylight/tallylight/auth"
+	"github.com/tallylight/tallylight/presence"
+	"github.com/tallylight/tallylight/presence/record"
 	"github.com/tallylight/tallylight/signalling"
 )
 
@@ -124,7 +126,8 @@ func devConfig(drain time.Duration) serveCmd {
 }
 
 // TestStop sees that a node that was told to stop tells everybody, ends within
-// the drain's time, records what was live, and leaves nothing behind.
+// the drain's time, and leaves nothing behind; and that whoever was live goes on
+// when it is there again.
 func TestStop(t *testing.T) {
 	before := goleak.IgnoreCurrent()
 	cfg := devConfig(3 * time.Second)
@@ -162,12 +165,30 @@ func TestStop(t *testing.T) {
 		t.Errorf("stopping took %s with --drain %s", took, cfg.Drain)
 	}
 	goleak.VerifyNone(t, before)
+
+	addr, stop, halt, ended = serveHere(t, cfg)
+	defer halt()
+	c, err := signalling.Dial(ctx, "ws://"+addr+"/v1/ws", signalling.ClientConfig{Token: token(t, "alice")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	j, err := c.Join(ctx, signalling.Join{Room: "alice", Role: auth.RoleStreamer})
+	if err != nil || j.Streamer.State != presence.StateLive || j.Streamer.Broadcast.ID != b.ID {
+		t.Errorf("back again, alice is %+v, %v", j.Streamer, err)
+	}
+	if err := c.End(ctx, "alice"); err != nil {
+		t.Error(err)
+	}
+	stop()
+	if err := <-ended; err != nil {
+		t.Errorf("serve: %v", err)
+	}
 	db, err := openDatabase(ctx, cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer db.close()
-	if rec, ok, err := db.records.Get(ctx, b.ID); err != nil || !ok || rec.Reason != "drain" {
+	if rec, ok, err := db.records.Get(ctx, b.ID); err != nil || !ok || rec.State != record.Ended || rec.Reason != presence.ReasonEndedByStreamer {
 		t.Errorf("the record of what was live is %+v, %t, %v", rec, ok, err)
 	}
 }

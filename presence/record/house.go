@@ -93,6 +93,50 @@ func (r *Recorder) closeLost(ctx context.Context, now time.Time) error {
 	return nil
 }
 
+// Resume hands over the broadcasts that have not ended as far as the record
+// tells, for a node that runs alone and has just started: their streamers may come
+// back. Those of which nothing was heard for longer than any window are closed. It
+// comes before Run, and blocks on the database.
+func (r *Recorder) Resume(ctx context.Context, take func(presence.Interrupted)) error {
+	now := time.Now()
+	opens, err := r.cfg.Store.opens(ctx, presence.MillisOf(now))
+	if err != nil {
+		return err
+	}
+	for _, o := range opens {
+		i, seen, err := r.cfg.Store.interrupted(ctx, o)
+		switch {
+		case err != nil:
+			return err
+		case now.Sub(seen.Time()) > presence.MaxWindow:
+			if err := r.closeOne(ctx, o, presence.ReasonNodeLost); err != nil {
+				return err
+			}
+		default:
+			take(i)
+		}
+	}
+	return nil
+}
+
+// interrupted reads an open broadcast, and when it was last known to be running.
+func (s *Store) interrupted(ctx context.Context, o open) (i presence.Interrupted, seen presence.Millis, err error) {
+	b, _, err := s.Get(ctx, o.id)
+	if err != nil {
+		return i, 0, err
+	}
+	var window, sampled sql.NullInt64
+	err = s.DB.QueryRowContext(ctx, `SELECT window_ms, (SELECT max(at) FROM viewer_samples WHERE broadcast = $1) FROM broadcasts WHERE id = $1`, o.id).Scan(&window, &sampled)
+	if err != nil {
+		return i, 0, explain("looking at broadcast "+o.id, err)
+	}
+	i = presence.Interrupted{Room: b.Room, User: b.Streamer, Broadcast: presence.Broadcast{ID: b.ID, Details: b.Details, StartedAt: b.StartedAt, Version: b.Version}}
+	if window.Valid {
+		i.Window = new(time.Duration(window.Int64) * time.Millisecond)
+	}
+	return i, max(o.seen, presence.Millis(sampled.Int64)), nil
+}
+
 // closeOne ends a broadcast in the record, unless anything has come of it since.
 // The version stays: should its true end be heard of after all, that is newer.
 func (r *Recorder) closeOne(ctx context.Context, o open, why presence.Reason) error {
