@@ -8,6 +8,10 @@ import (
 	"time"
 )
 
+// ErrHold is for a Follower's Handle: it can handle nothing at the moment, of
+// whatever partition. It is asked again at the next poll, and not before.
+var ErrHold = errors.New("nothing can be handled at the moment")
+
 // followBatch is how many transitions a follower reads at a time.
 const followBatch = 256
 
@@ -40,6 +44,7 @@ type Follower struct {
 	Trimmed func(ctx context.Context, partition int) (uint64, error)
 
 	begun  [Partitions]bool // From is known, for a durable follower
+	held   bool             // until the next poll, see ErrHold
 	caught atomic.Int64     // Unix ns at which all of the log was last known to be read
 }
 
@@ -56,6 +61,10 @@ func (f *Follower) Drain(ctx context.Context) {
 func (f *Follower) CaughtUp() time.Time { return time.Unix(0, f.caught.Load()) }
 
 func (f *Follower) read(ctx context.Context, partitions []int, all bool) {
+	if f.held && !all {
+		return
+	}
+	f.held = false
 	start := time.Now()
 	for _, p := range partitions {
 		if f.Mine != nil && !f.Mine(p) {
@@ -67,7 +76,8 @@ func (f *Follower) read(ctx context.Context, partitions []int, all bool) {
 			if ctx.Err() == nil {
 				f.Logger.Warn("presence: following the transition log failed; it is tried again", "follower", f.Name, "partition", p, "error", err)
 			}
-			if errors.Is(err, ErrUnavailable) {
+			f.held = errors.Is(err, ErrHold)
+			if f.held || errors.Is(err, ErrUnavailable) {
 				break // the others would only wait for the same; the next poll reads them all
 			}
 		}

@@ -3,8 +3,10 @@ package presence
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -149,6 +151,49 @@ func TestFollowerGoesOnWithOtherPartitions(t *testing.T) {
 		}
 		if !f.CaughtUp().Equal(time.Unix(0, 0)) {
 			t.Errorf("caught up at %s, want never", f.CaughtUp())
+		}
+	})
+}
+
+// While nothing can be handled at all, wake-ups do not ask for it again and again,
+// nor does each partition: the next poll does.
+func TestFollowerHolds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := NewMemory("suite")
+		var away atomic.Bool
+		var calls, got atomic.Int64
+		away.Store(true)
+		f := &Follower{Name: "suite", Log: s, Logger: quiet, Handle: func(_ context.Context, made []Transition) error {
+			if calls.Add(1); away.Load() {
+				return fmt.Errorf("no database: %w", ErrHold)
+			}
+			got.Add(int64(len(made)))
+			return nil
+		}}
+		for _, room := range []string{"attic", "cellar", "garden"} {
+			joinRoom(t, s, alice, room, "c1")
+		}
+		background(t, f.Run)
+		synctest.Wait()
+		a := join(t, s, alice, "c1")
+		for range 100 {
+			a.start(time.Minute)
+			_, _ = s.End(t.Context(), a.hold, ReasonEndedByStreamer)
+			synctest.Wait()
+		}
+		if n := calls.Load(); n != 1 {
+			t.Errorf("asked %d times before the next poll", n)
+		}
+		time.Sleep(pollEvery)
+		synctest.Wait()
+		if n := calls.Load(); n != 2 {
+			t.Errorf("asked %d times with one poll", n)
+		}
+		away.Store(false)
+		time.Sleep(pollEvery)
+		synctest.Wait()
+		if n := got.Load(); n != 3+201 {
+			t.Errorf("handled %d transitions", n)
 		}
 	})
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/tallylight/tallylight/auth"
 	"github.com/tallylight/tallylight/presence"
 	"github.com/tallylight/tallylight/presence/webhook"
+	"github.com/tallylight/tallylight/rooms/moderation"
 )
 
 // Webhook is an endpoint that is told what happens.
@@ -147,7 +148,7 @@ func (s *server) createWebhook(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return webhooksAway(err)
 	}
-	s.cfg.Logger.Info("web: a webhook was created", "webhook", e.ID, "by", id.User)
+	s.note(ctx, moderation.Act{Actor: id.User, Action: moderation.CreateWebhook, Target: e.ID})
 	answer := webhookOf(e)
 	answer.Secret = e.Secret
 	return s.created(w, r, answer)
@@ -177,20 +178,20 @@ func eventTypes(asked []webhook.Type) ([]webhook.Type, error) {
 }
 
 func (s *server) deleteWebhook(w http.ResponseWriter, r *http.Request) error {
-	return s.onWebhook(w, r, "removed", func(ctx context.Context, id string) error { return s.cfg.Webhooks.Delete(ctx, id) })
+	return s.onWebhook(w, r, moderation.DeleteWebhook, func(ctx context.Context, id string) error { return s.cfg.Webhooks.Delete(ctx, id) })
 }
 
 // resumeWebhook has an endpoint that is paused or failing tried again, with all
 // that waits for it.
 func (s *server) resumeWebhook(w http.ResponseWriter, r *http.Request) error {
-	return s.onWebhook(w, r, "resumed", func(ctx context.Context, id string) error {
+	return s.onWebhook(w, r, moderation.ResumeWebhook, func(ctx context.Context, id string) error {
 		return s.cfg.Webhooks.Resume(ctx, id, presence.MillisOf(time.Now()))
 	})
 }
 
 // retryDelivery has one delivery made again.
 func (s *server) retryDelivery(w http.ResponseWriter, r *http.Request) error {
-	return s.onWebhook(w, r, "asked to make a delivery again", func(ctx context.Context, id string) error {
+	return s.onWebhook(w, r, moderation.ReplayWebhook, func(ctx context.Context, id string) error {
 		delivery, err := strconv.ParseInt(chi.URLParam(r, "delivery"), 10, 64)
 		if err != nil {
 			return webhook.ErrNoDelivery
@@ -200,8 +201,8 @@ func (s *server) retryDelivery(w http.ResponseWriter, r *http.Request) error {
 }
 
 // onWebhook does something with an endpoint that needs no answer but that it was
-// done.
-func (s *server) onWebhook(w http.ResponseWriter, r *http.Request, done string, do func(ctx context.Context, id string) error) error {
+// done, and is in the audit.
+func (s *server) onWebhook(w http.ResponseWriter, r *http.Request, act moderation.Action, do func(ctx context.Context, id string) error) error {
 	by, err := s.backend(r)
 	if err != nil {
 		return err
@@ -212,10 +213,9 @@ func (s *server) onWebhook(w http.ResponseWriter, r *http.Request, done string, 
 	if err := do(ctx, id); err != nil {
 		return webhooksAway(err)
 	}
-	s.cfg.Logger.Info("web: a webhook was "+done, "webhook", id, "by", by.User)
+	s.note(ctx, moderation.Act{Actor: by.User, Action: act, Target: id})
 	s.cfg.WebhookDue()
-	noContent(w)
-	return nil
+	return s.done(w, nil)
 }
 
 func (s *server) deliveries(w http.ResponseWriter, r *http.Request) error {
@@ -292,7 +292,7 @@ func (s *server) replay(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return webhooksAway(err)
 	}
-	s.cfg.Logger.Info("web: deliveries to a webhook are made again", "webhook", id, "deliveries", n, "by", by.User)
+	s.note(ctx, moderation.Act{Actor: by.User, Action: moderation.ReplayWebhook, Target: id})
 	s.cfg.WebhookDue()
 	return s.accepted(w, r, Replayed{Deliveries: n})
 }

@@ -94,6 +94,15 @@ func TestWebhooks(t *testing.T) {
 		if list := decode[WebhookList](t, w.get("/v1/webhooks", token)).Data; len(list) != 1 {
 			t.Errorf("left are %+v", list)
 		}
+		var acts []string
+		for _, a := range decode[AuditPage](t, w.get("/v1/audit", w.scoped(auth.ScopeAdmin))).Data {
+			if acts = append(acts, a.Action); a.Actor != "somebody" || a.Target != made.ID && a.Target != chat.ID {
+				t.Errorf("in the audit: %+v", a)
+			}
+		}
+		if fmt.Sprint(acts) != "[webhook.delete webhook.replay webhook.resume webhook.replay webhook.create webhook.create]" {
+			t.Errorf("in the audit: %q", acts)
+		}
 	})
 }
 

@@ -130,7 +130,7 @@ func newNode(ctx context.Context, cfg serveCmd, logger *slog.Logger) (*node, err
 	})
 	n.resume(ctx)
 	n.backend.connect(n.directory, n.hub)
-	metrics.MustRegister(n.directory, n.hub, n.sender)
+	metrics.MustRegister(n.directory, n.hub, n.recorder, n.sender)
 	metrics.MustRegister(n.backend.metrics...)
 	admit, admitFrom := cfg.admission()
 	n.sockets = signalling.NewServer(signalling.Config{

@@ -105,8 +105,8 @@ func (r *Recorder) inTx(ctx context.Context, do func(context.Context, *sql.Tx, *
 	ctx, cancel := context.WithTimeout(ctx, writeWithin)
 	defer cancel()
 	tx, err := r.cfg.Store.DB.BeginTx(ctx, nil)
-	if err != nil {
-		return explain("beginning to write the record", err)
+	if err != nil { // the next one would wait as long for the same
+		return fmt.Errorf("%w: beginning to write the record: %w", presence.ErrHold, err)
 	}
 	defer tx.Rollback()
 	outbox, err := webhook.NewOutbox(ctx, tx, presence.MillisOf(time.Now()))

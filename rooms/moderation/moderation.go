@@ -34,6 +34,11 @@ const (
 	Delete Action = "delete" // a line of chat
 	End    Action = "end"    // a streamer's broadcasts
 	Drain  Action = "drain"  // a node
+
+	CreateWebhook Action = "webhook.create"
+	DeleteWebhook Action = "webhook.delete"
+	ResumeWebhook Action = "webhook.resume"
+	ReplayWebhook Action = "webhook.replay" // deliveries are made again
 )
 
 // Act is one thing that somebody did.
