@@ -38,6 +38,10 @@ func Open(ctx context.Context, value string) (*sql.DB, Dialect, error) {
 	return nil, "", errors.New("--database: want sqlite:/path/to/file or postgres://user:password@host/database")
 }
 
+// idleInTransaction is how long a transaction may be open with nothing being done in it. A node that is frozen in the
+// middle of one, or whose machine is gone without a word, would keep whoever goes on for it waiting for ever.
+const idleInTransaction = 15 * time.Second
+
 func openPostgres(value string) (*sql.DB, error) {
 	parsed, err := url.Parse(value)
 	if err != nil {
@@ -51,7 +55,10 @@ func openPostgres(value string) (*sql.DB, error) {
 	if cfg.ConnectTimeout == 0 {
 		cfg.ConnectTimeout = 5 * time.Second // a machine that is gone does not answer at all
 	}
-	db := stdlib.OpenDB(*cfg)
+	db := stdlib.OpenDB(*cfg, stdlib.OptionAfterConnect(func(ctx context.Context, conn *pgx.Conn) error {
+		_, err := conn.Exec(ctx, fmt.Sprintf("SET idle_in_transaction_session_timeout = %d", idleInTransaction.Milliseconds()))
+		return err
+	}))
 	db.SetMaxOpenConns(10) // of the server's usual 100: room for several nodes
 	db.SetMaxIdleConns(10)
 	db.SetConnMaxIdleTime(5 * time.Minute)

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/tallylight/tallylight/internal/testserver"
 	"github.com/tallylight/tallylight/migrations"
 )
 
@@ -109,5 +110,14 @@ func TestSQLiteWritersWait(t *testing.T) {
 	var n int
 	if err := one.QueryRow("SELECT n FROM counter").Scan(&n); err != nil || n != 2*each {
 		t.Errorf("got %d, %v, want %d", n, err, 2*each)
+	}
+}
+
+// A node that is frozen in a transaction must not keep the others from what it has locked.
+func TestPostgresEndsIdleTransactions(t *testing.T) {
+	db, _ := open(t, testserver.Postgres(t))
+	var timeout string
+	if err := db.QueryRow("SHOW idle_in_transaction_session_timeout").Scan(&timeout); err != nil || timeout != "15s" {
+		t.Errorf("it ends them after %q, %v", timeout, err)
 	}
 }

@@ -348,6 +348,14 @@ func TestRecordUnderFire(t *testing.T) {
 		}
 		i := 1 + rnd.IntN(len(s.nodes)-1)
 		nodes.notReady(s.nodes[i])
+		if rnd.IntN(4) == 0 { // frozen, in whatever it is doing, until it is long taken for dead
+			s.nodes[i].signal(syscall.SIGSTOP)
+			time.Sleep(time.Duration(rnd.Int64N(int64(12 * time.Second))))
+			if rnd.IntN(2) == 0 {
+				s.nodes[i].signal(syscall.SIGCONT)
+				time.Sleep(time.Duration(rnd.Int64N(int64(3 * time.Second))))
+			}
+		}
 		s.nodes[i].signal(syscall.SIGKILL)
 		<-s.nodes[i].exited
 		killed++

@@ -73,8 +73,9 @@ CREATE TABLE deliveries (
     error        text   NOT NULL DEFAULT ''                       -- why the last attempt failed
 );
 CREATE INDEX deliveries_waiting ON deliveries (webhook, subject, id) WHERE state = 'pending';
-CREATE INDEX deliveries_old ON deliveries (created_at) WHERE state = 'pending';
+CREATE INDEX deliveries_old ON deliveries (state, created_at);
 CREATE INDEX deliveries_listed ON deliveries (webhook, id);
+CREATE INDEX deliveries_of_state ON deliveries (webhook, state, id);
 CREATE INDEX deliveries_event ON deliveries (event);
 
 -- One for each webhook and subject that have something to deliver. Who has leased it delivers its head, and nobody else.

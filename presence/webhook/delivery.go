@@ -156,20 +156,22 @@ func lanesOf(endpoint string, rows *sql.Rows) (lanes []lane, n int, err error) {
 // says whether there is more: the database is not to be busy with that for long.
 func (s *Store) Forget(ctx context.Context, before presence.Millis) (more bool, err error) {
 	const most = 5000
-	result, err := s.DB.ExecContext(ctx, `DELETE FROM deliveries WHERE id IN (
-		SELECT id FROM deliveries WHERE state <> 'pending' AND created_at < $1 ORDER BY created_at LIMIT $2)`, int64(before), most)
-	if err != nil {
-		return false, explain("forgetting deliveries", err)
+	for _, state := range []DeliveryState{Delivered, Parked} {
+		result, err := s.DB.ExecContext(ctx, `DELETE FROM deliveries WHERE id IN (
+			SELECT id FROM deliveries WHERE state = $3 AND created_at < $1 ORDER BY created_at LIMIT $2)`, int64(before), most, string(state))
+		if err != nil {
+			return false, explain("forgetting deliveries", err)
+		}
+		n, err := result.RowsAffected()
+		if err != nil || n == most {
+			return err == nil, explain("forgetting deliveries", err)
+		}
 	}
-	n, err := result.RowsAffected()
-	if err != nil || n == most {
-		return err == nil, explain("forgetting deliveries", err)
-	}
-	result, err = s.DB.ExecContext(ctx, `DELETE FROM webhook_events WHERE id IN (
+	result, err := s.DB.ExecContext(ctx, `DELETE FROM webhook_events WHERE id IN (
 		SELECT e.id FROM webhook_events e WHERE e.at < $1 AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.event = e.id) ORDER BY e.at LIMIT $2)`, int64(before), most)
 	if err != nil {
 		return false, explain("forgetting events", err)
 	}
-	n, err = result.RowsAffected()
+	n, err := result.RowsAffected()
 	return n == most, explain("forgetting events", err)
 }

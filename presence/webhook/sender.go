@@ -135,12 +135,16 @@ func (s *Sender) look(ctx context.Context) error {
 	if err := s.parkOld(ctx); err != nil {
 		return err
 	}
+	if len(all) == 0 {
+		return nil
+	}
+	due, err := s.cfg.Store.dueOf(ctx, presence.MillisOf(time.Now()))
 	for _, e := range all {
-		if err := s.lookAt(ctx, e); err != nil {
-			return err
+		if due[e.ID] && err == nil {
+			err = s.lookAt(ctx, e)
 		}
 	}
-	return nil
+	return err
 }
 
 // parkOld gives up what has waited for too long without being tried, as its
@@ -198,9 +202,17 @@ func (s *Sender) busyWith(endpoint string, change int) int {
 	return s.busy[endpoint]
 }
 
-// giveBackWithin bounds the last word about a lane: if it is not heard, the lease
-// lapses.
-const giveBackWithin = 2 * time.Second
+// noteWithin bounds the wait for the database when something is to be noted of what
+// was done: if it is not, it is done again. giveBackWithin is the bound once the
+// sender is to end.
+const noteWithin, giveBackWithin = 10 * time.Second, 2 * time.Second
+
+// noting returns the context in which that is done.
+func noting(ctx context.Context) (context.Context, context.CancelFunc) {
+	within, cancel := context.WithTimeout(context.WithoutCancel(ctx), noteWithin)
+	ends := context.AfterFunc(ctx, func() { time.AfterFunc(giveBackWithin, cancel) })
+	return within, func() { ends(); cancel() }
+}
 
 // deliver delivers in a lane until that is empty, an attempt fails, or its turn
 // is over.
@@ -212,7 +224,7 @@ func (s *Sender) deliver(ctx context.Context, e Endpoint, l leased) {
 	if err == errLaneClosed || errors.Is(err, errLeaseLost) {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), giveBackWithin)
+	ctx, cancel := noting(ctx)
 	defer cancel()
 	if err := s.cfg.Store.giveBack(ctx, l, presence.MillisOf(time.Now().Add(wait))); err != nil {
 		s.cfg.Logger.Warn("webhook: a lane was not given back; it is free in half a minute", "webhook", e.ID, "error", err)
@@ -260,7 +272,7 @@ func (s *Sender) attempt(ctx context.Context, e Endpoint, d due) (wait time.Dura
 	wait = backoff(d.attempts + 1)
 	parked := o.err != "" && !o.gone && now.Add(wait).After(d.createdAt.Time().Add(s.cfg.RetryFor))
 	// What became of it is noted even if we are to end now.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), giveBackWithin)
+	ctx, cancel := noting(ctx)
 	defer cancel()
 	if err := s.cfg.Store.note(ctx, d, o, parked, presence.MillisOf(now)); err != nil {
 		return 0, err

@@ -414,3 +414,47 @@ func TestManySenders(t *testing.T) {
 		}
 	})
 }
+
+// What was done with long ago is forgotten, with the events that nobody needs any
+// more; what waits is not.
+func TestForget(t *testing.T) {
+	eachDatabase(t, func(t *testing.T, s *Store) {
+		now := presence.MillisOf(time.Now())
+		for range 2 {
+			if _, err := s.Create(t.Context(), "https://example.com/", Types, "admin", 0); err != nil {
+				t.Fatal(err)
+			}
+		}
+		happened(t, s, "alice", 1, 2, 3, 4)
+		for _, statement := range []string{
+			`UPDATE deliveries SET state = 'delivered' WHERE event IN ('evt_alice_1', 'evt_alice_2')`,
+			`UPDATE deliveries SET state = 'parked' WHERE event = 'evt_alice_3'`,
+			`UPDATE deliveries SET created_at = created_at - 100000 WHERE event <> 'evt_alice_2'`,
+			`UPDATE webhook_events SET at = at - 100000`,
+		} {
+			if _, err := s.DB.ExecContext(t.Context(), statement); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if more, err := s.Forget(t.Context(), now-50_000); more || err != nil {
+			t.Errorf("forgetting a few: more %v, %v", more, err)
+		}
+		rows, err := s.DB.QueryContext(t.Context(), `SELECT e.id, count(d.id) FROM webhook_events e LEFT JOIN deliveries d ON d.event = e.id GROUP BY e.id ORDER BY e.id`)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer rows.Close()
+		var left []string
+		for rows.Next() {
+			var id string
+			var n int
+			if err := rows.Scan(&id, &n); err != nil {
+				t.Fatal(err)
+			}
+			left = append(left, fmt.Sprint(id, " ", n))
+		}
+		if fmt.Sprint(left) != "[evt_alice_2 2 evt_alice_4 2]" {
+			t.Errorf("left are %q", left)
+		}
+	})
+}
