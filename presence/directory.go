@@ -130,14 +130,15 @@ func (d *Directory) Room(room string) Entry {
 }
 
 // Holder returns who holds a room's lease, as far as the log tells: nobody
-// while the streamer is waited for.
-func (d *Directory) Holder(room string) Holder {
+// while the streamer is waited for. The view is that of the same moment, so that
+// whoever knows a newer one can tell that there may be another holder.
+func (d *Directory) Holder(room string) (Holder, View) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if e := d.entryLocked(room); e != nil {
-		return e.lease.Holder
+		return e.lease.Holder, e.View
 	}
-	return Holder{}
+	return Holder{}, Offline
 }
 
 // Streamer returns the rooms that the user holds, in no order.

@@ -195,7 +195,8 @@ func checkReason(reason string) error {
 func (h *Hub) holdsOf(room, user string) (holds []presence.Hold) {
 	for _, e := range h.cfg.Directory.Streamer(user) {
 		if room == moderation.Everywhere || e.Room == room {
-			holds = append(holds, presence.Hold{Room: e.Room, Fence: h.cfg.Directory.Holder(e.Room).Fence})
+			holder, _ := h.cfg.Directory.Holder(e.Room)
+			holds = append(holds, presence.Hold{Room: e.Room, Fence: holder.Fence})
 		}
 	}
 	return holds

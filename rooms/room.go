@@ -116,6 +116,31 @@ func (r *room) knows(p Position) bool {
 	return p.Epoch == r.log.epoch && p.Offset <= r.log.offset
 }
 
+// shows reports whether a view is what the members here were told last.
+func (r *room) shows(v presence.View) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return stageOf(v) == stageOf(r.view)
+}
+
+// stage is how far a room has come. Each transition leads to another one.
+type stage struct {
+	state           presence.State
+	user, broadcast string
+	version         int64
+}
+
+func stageOf(v presence.View) stage {
+	s := stage{state: v.State, broadcast: broadcastID(v)}
+	if v.User != nil {
+		s.user = v.User.ID // no more: the name may be a newer connection's, of which rooms are not told
+	}
+	if v.Broadcast != nil {
+		s.version = v.Broadcast.Version
+	}
+	return s
+}
+
 func (r *room) member(connection string) *member {
 	r.mu.Lock()
 	defer r.mu.Unlock()

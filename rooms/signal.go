@@ -147,12 +147,12 @@ func (h *Hub) Signal(ctx context.Context, s Session, sig Signal, answered func(e
 		return
 	}
 	if sig.To == ToStreamer {
-		holder := h.cfg.Directory.Holder(sig.Room)
-		if holder.Connection == "" {
-			answered(ErrPeerGone)
+		streamer, err := h.connectionOf(ctx, r)
+		if err != nil {
+			answered(err)
 			return
 		}
-		sig.To = holder.Connection
+		sig.To = streamer
 	}
 	first := r.sends(sig)
 	h.route(ctx, sig, func(err error) {
@@ -161,6 +161,26 @@ func (h *Hub) Signal(ctx context.Context, s Session, sig Signal, answered func(e
 		}
 		answered(err)
 	})
+}
+
+// connectionOf returns the connection of a room's streamer, or ErrPeerGone. The directory knows without asking anybody, but
+// it follows the log of transitions by itself, and may not have come as far as the room, or further. A member who was told
+// that the streamer is there must reach them: then the store is asked.
+func (h *Hub) connectionOf(ctx context.Context, r *room) (connection string, err error) {
+	holder, view := h.cfg.Directory.Holder(r.name)
+	if !r.shows(view) {
+		ctx, cancel := context.WithTimeout(ctx, peeringsWithin)
+		defer cancel()
+		lease, err := h.cfg.Store.Get(ctx, r.name)
+		if err != nil {
+			return "", err
+		}
+		holder = lease.Holder
+	}
+	if holder.Connection == "" {
+		return "", ErrPeerGone
+	}
+	return holder.Connection, nil
 }
 
 // memberOf returns a member of a room on this node, and the room, or nil.

@@ -142,6 +142,71 @@ func TestSignalOfWhoMayNot(t *testing.T) {
 	})
 }
 
+// asked is a Store that counts how often it is asked for a lease, and may not know.
+type asked struct {
+	presence.Store
+	times   atomic.Int32
+	unknown error
+}
+
+func (s *asked) Get(ctx context.Context, room string) (presence.Lease, error) {
+	s.times.Add(1)
+	if s.unknown != nil {
+		return presence.Lease{}, s.unknown
+	}
+	return s.Store.Get(ctx, room)
+}
+
+// follow gives the node a directory that knows all until now, and learns nothing more.
+func (h *house) follow() {
+	h.directory = presence.NewDirectory(h.store, quiet)
+	h.hub.cfg.Directory = h.directory
+	ctx, stop := context.WithCancel(h.t.Context())
+	var following sync.WaitGroup
+	following.Go(func() { h.directory.Run(ctx) })
+	synctest.Wait()
+	stop()
+	following.Wait()
+}
+
+// Who was told that the streamer is there was answered that nobody is: the streamer was looked for in the directory alone,
+// which follows the log by itself, and had not come as far as the room.
+func TestSignalAheadOfTheDirectory(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := open(t)
+		store := &asked{Store: h.store}
+		h.hub.cfg.Store = store
+		b := h.quietly(bob, "n1-b")
+		h.follow()
+		a := h.streamer(alice, "n1-a")
+		a.news()
+		b.signals(SignalRequest, "s1", ToStreamer)
+		a.start()
+		h.follow()
+		a.news()
+		store.times.Store(0)
+		b.signals(SignalCandidate, "s1", ToStreamer)
+		a.wantSignals("candidate s1 of n1-b")
+		if n := store.times.Load(); n > 0 {
+			t.Errorf("the directory knows, and the store was asked %d times", n)
+		}
+
+		a.leave(presence.ReasonConnectionLost)
+		wantErr(t, "while they are away", b.signal(SignalCandidate, "s1", ToStreamer), ErrPeerGone)
+		back := h.streamer(alice, "n1-a2") // live again, as the directory thinks they are over the old connection
+		back.news()
+		b.signals(SignalCandidate, "s1", ToStreamer)
+		back.wantSignals("candidate s1 of n1-b")
+
+		store.unknown = presence.ErrUnavailable
+		wantErr(t, "nobody can tell", b.signal(SignalCandidate, "s1", ToStreamer), presence.ErrUnavailable)
+		b.signals(SignalCandidate, "s1", "n1-a2") // who needs not be looked for
+		store.unknown = nil
+		back.leave(presence.ReasonLeft)
+		wantErr(t, "who is gone", b.signal(SignalRequest, "s2", ToStreamer), ErrPeerGone)
+	})
+}
+
 // The streamer may begin as well.
 func TestSignalFromTheStreamerFirst(t *testing.T) {
 	inBubble(t, func(t *testing.T, h *house) {
