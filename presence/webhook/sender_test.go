@@ -14,10 +14,6 @@ import (
 	"github.com/tallylight/tallylight/presence"
 )
 
-func failing(w http.ResponseWriter, _ *http.Request, _ string) {
-	w.WriteHeader(http.StatusInternalServerError)
-}
-
 func endpoint(t *testing.T, s *Store, id string) Endpoint {
 	t.Helper()
 	e, err := s.Get(t.Context(), id)
