@@ -124,16 +124,17 @@ func (s *server) broadcasts(w http.ResponseWriter, r *http.Request) error {
 
 func recordQuery(r *http.Request, table bool) (record.Query, error) {
 	p := paramsOf(r)
+	first := p.first
+	if table {
+		first = func() int { return p.firstOf(defaultFirstCSV, maxFirstCSV) }
+	}
 	q := record.Query{
-		First:    p.first(),
+		First:    first(),
 		After:    p.one("after"),
 		Streamer: p.valid("streamer", formUser, auth.ValidUser),
 		Room:     p.valid("room", formRoom, auth.ValidRoom),
 		From:     p.time("from"),
 		To:       p.time("to"),
-	}
-	if table {
-		q.First = p.firstOf(defaultFirstCSV, maxFirstCSV)
 	}
 	return q, p.err
 }

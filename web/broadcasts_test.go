@@ -189,6 +189,10 @@ func TestBroadcastsAsTable(t *testing.T) {
 		if rows, header := table(next); len(rows) != 2 || rows[1][5] != "'=1+1" || header.Get("Link") != "" {
 			t.Errorf("got %q, then %q", rows, header.Get("Link"))
 		}
+		if rows, _ := table("?first=10000"); len(rows) != 4 { // a list has at most 100
+			t.Errorf("got %q", rows)
+		}
+		w.do("GET", "/v1/broadcasts?first=10001", token, "", "Accept", "text/csv").wantStatus(t, "too many", http.StatusBadRequest)
 		if rows, _ := table("/" + rows[1][0]); fmt.Sprint(rows[0]) != "[at viewers]" {
 			t.Errorf("got %q", rows)
 		}

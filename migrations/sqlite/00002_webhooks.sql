@@ -10,9 +10,12 @@ ALTER TABLE broadcasts ADD COLUMN seen_at INTEGER NOT NULL DEFAULT 0; -- the las
 DROP INDEX broadcasts_started;
 DROP INDEX broadcasts_streamer;
 DROP INDEX broadcasts_room;
-CREATE INDEX broadcasts_started ON broadcasts (started_at, id);
-CREATE INDEX broadcasts_streamer ON broadcasts (streamer, started_at, id);
-CREATE INDEX broadcasts_room ON broadcasts (room, started_at, id);
+-- The conditions are true of every broadcast. They keep databases from using an index that is not meant for a query, which
+-- has to say the condition: from reading all of a room, say, for one who has many broadcasts but few there.
+CREATE INDEX broadcasts_started ON broadcasts (started_at, id) WHERE streamer_name >= '';
+CREATE INDEX broadcasts_streamer ON broadcasts (streamer, started_at, id) WHERE title >= '';
+CREATE INDEX broadcasts_room ON broadcasts (room, started_at, id) WHERE title >= '';
+CREATE INDEX broadcasts_streamer_room ON broadcasts (streamer, room, started_at, id);
 CREATE INDEX broadcasts_last ON broadcasts (streamer, ended_at); -- when somebody's last one ended
 CREATE INDEX broadcasts_open ON broadcasts (id) WHERE ended_at IS NULL;
 
@@ -100,6 +103,7 @@ DROP TABLE note_cursors;
 DROP TABLE viewer_samples;
 DROP INDEX broadcasts_open;
 DROP INDEX broadcasts_last;
+DROP INDEX broadcasts_streamer_room;
 DROP INDEX broadcasts_room;
 DROP INDEX broadcasts_streamer;
 DROP INDEX broadcasts_started;

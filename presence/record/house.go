@@ -53,10 +53,12 @@ type open struct {
 	seen     presence.Millis
 }
 
+const openSince = `SELECT id, room, version, seen_at FROM broadcasts WHERE ended_at IS NULL AND seen_at < $1`
+
 // opens returns those of which nothing came since a time. There may be as many as
 // are live.
 func (s *Store) opens(ctx context.Context, before presence.Millis) ([]open, error) {
-	rows, err := s.DB.QueryContext(ctx, `SELECT id, room, version, seen_at FROM broadcasts WHERE ended_at IS NULL AND seen_at < $1`, int64(before))
+	rows, err := s.DB.QueryContext(ctx, openSince, int64(before))
 	if err != nil {
 		return nil, explain("looking for open broadcasts", err)
 	}
@@ -228,6 +230,10 @@ func (r *Recorder) forget(ctx context.Context, now time.Time) error {
 	return nil
 }
 
+// oldest names broadcasts that ended before a time. The first ones by start are looked at first, for which there is an
+// index.
+const oldest = `SELECT id FROM broadcasts WHERE ` + everybody + ` AND started_at < $1 AND ended_at < $1 ORDER BY started_at, id LIMIT $2`
+
 // Forget drops broadcasts that ended before a time, with their samples. It drops
 // at most some hundreds, and says whether there may be more.
 func (s *Store) Forget(ctx context.Context, before presence.Millis) (more bool, err error) {
@@ -237,12 +243,10 @@ func (s *Store) Forget(ctx context.Context, before presence.Millis) (more bool, 
 		return false, explain("dropping old broadcasts", err)
 	}
 	defer tx.Rollback()
-	// The oldest by start are looked at first, for which there is an index.
-	const old = `SELECT id FROM broadcasts WHERE started_at < $1 AND ended_at < $1 ORDER BY started_at, id LIMIT $2`
-	if _, err := tx.ExecContext(ctx, `DELETE FROM viewer_samples WHERE broadcast IN (`+old+`)`, int64(before), most); err != nil {
+	if _, err := tx.ExecContext(ctx, `DELETE FROM viewer_samples WHERE broadcast IN (`+oldest+`)`, int64(before), most); err != nil {
 		return false, explain("dropping old viewer samples", err)
 	}
-	result, err := tx.ExecContext(ctx, `DELETE FROM broadcasts WHERE id IN (`+old+`)`, int64(before), most)
+	result, err := tx.ExecContext(ctx, `DELETE FROM broadcasts WHERE id IN (`+oldest+`)`, int64(before), most)
 	if err != nil {
 		return false, explain("dropping old broadcasts", err)
 	}

@@ -70,13 +70,11 @@ var ErrCursor = errors.New("the cursor is not one of this list")
 
 // List returns one page of broadcasts, latest start first, or ErrCursor.
 func (s *Store) List(ctx context.Context, q Query) ([]Broadcast, error) {
-	where, args, err := q.where()
+	statement, args, err := q.statement()
 	if err != nil {
 		return nil, err
 	}
-	args = append(args, q.First)
-	rows, err := s.DB.QueryContext(ctx, fmt.Sprintf(
-		`SELECT %s FROM broadcasts %s ORDER BY started_at DESC, id DESC LIMIT $%d`, columns, where, len(args)), args...)
+	rows, err := s.DB.QueryContext(ctx, statement, args...)
 	if err != nil {
 		return nil, fmt.Errorf("listing broadcasts: %w", err)
 	}
@@ -92,34 +90,58 @@ func (s *Store) List(ctx context.Context, q Query) ([]Broadcast, error) {
 	return page, rows.Err()
 }
 
-func (q Query) where() (string, []any, error) {
+// There is an index for each pair of filters, given or not, which has the list side by side: it is read from the upper
+// bound down, and no more of it than is returned. No other will do: PostgreSQL likes to go down the index of all and pass
+// over what is not asked for, which reads the whole history if a streamer had much and long ago; SQLite likes to go
+// through a room for one of those who were there. So the others are out of question: each of these conditions is true of
+// every broadcast, an index is made of those that it is true of, and only who says it may have that index.
+const (
+	everybody = "streamer_name >= ''" // for broadcasts_started
+	oneFilter = "title >= ''"         // for broadcasts_streamer and broadcasts_room
+)
+
+// statement returns what List asks for.
+func (q Query) statement() (statement string, args []any, err error) {
 	var terms []string
-	var args []any
-	add := func(given bool, term string, values ...any) {
-		if given {
-			numbers := make([]any, len(values))
-			for i, value := range values {
-				args = append(args, value)
-				numbers[i] = len(args)
-			}
-			terms = append(terms, fmt.Sprintf(term, numbers...))
+	add := func(term string, values ...any) {
+		places := make([]any, len(values))
+		for i, value := range values {
+			args = append(args, value)
+			places[i] = len(args)
 		}
+		terms = append(terms, fmt.Sprintf(term, places...))
 	}
+	switch {
+	case q.Streamer != "" && q.Room != "":
+		add("streamer = $%d AND room = $%d", q.Streamer, q.Room)
+	case q.Streamer != "":
+		add("streamer = $%d AND "+oneFilter, q.Streamer)
+	case q.Room != "":
+		add("room = $%d AND "+oneFilter, q.Room)
+	default:
+		add(everybody)
+	}
+	if q.From != 0 {
+		add("started_at >= $%d", int64(q.From))
+	}
+	var at presence.Millis
+	var id string
 	if q.After != "" {
-		at, id, err := parseCursor(q.After)
-		if err != nil {
+		if at, id, err = parseCursor(q.After); err != nil {
 			return "", nil, err
 		}
-		add(true, "(started_at, id) < ($%d, $%d)", at, id)
 	}
-	add(q.Streamer != "", "streamer = $%d", q.Streamer)
-	add(q.Room != "", "room = $%d", q.Room)
-	add(q.From != 0, "started_at >= $%d", int64(q.From))
-	add(q.To != 0, "started_at < $%d", int64(q.To))
-	if len(terms) == 0 {
-		return "", nil, nil
+	// Of two upper bounds the lower one says it all. Given both, a database may begin at the higher one, and read
+	// what is between them for nothing.
+	switch {
+	case q.After != "" && (q.To == 0 || at < q.To):
+		add("(started_at, id) < ($%d, $%d)", int64(at), id)
+	case q.To != 0:
+		add("started_at < $%d", int64(q.To))
 	}
-	return "WHERE " + strings.Join(terms, " AND "), args, nil
+	args = append(args, q.First)
+	return fmt.Sprintf(`SELECT %s FROM broadcasts WHERE %s ORDER BY started_at DESC, id DESC LIMIT $%d`,
+		columns, strings.Join(terms, " AND "), len(args)), args, nil
 }
 
 // Cursor returns what Query.After takes to go on after the broadcast.
@@ -127,7 +149,7 @@ func (b *Broadcast) Cursor() string {
 	return base64.RawURLEncoding.EncodeToString(fmt.Appendf(nil, "%d %s", b.StartedAt, b.ID))
 }
 
-func parseCursor(cursor string) (at int64, id string, err error) {
+func parseCursor(cursor string) (at presence.Millis, id string, err error) {
 	raw, err := base64.RawURLEncoding.DecodeString(cursor)
 	if err != nil {
 		return 0, "", ErrCursor

@@ -172,9 +172,11 @@ func (s *state) peakOfSamples(ctx context.Context, tx *sql.Tx) error {
 	return explain("looking at viewer samples", err)
 }
 
+const samplesOfOne = `SELECT at, viewers FROM viewer_samples WHERE broadcast = $1 ORDER BY at`
+
 // Samples returns how many watched a broadcast, minute by minute, oldest first.
 func (s *Store) Samples(ctx context.Context, broadcast string) ([]Sample, error) {
-	rows, err := s.DB.QueryContext(ctx, `SELECT at, viewers FROM viewer_samples WHERE broadcast = $1 ORDER BY at`, broadcast)
+	rows, err := s.DB.QueryContext(ctx, samplesOfOne, broadcast)
 	if err != nil {
 		return nil, explain("reading viewer samples", err)
 	}
