@@ -16,7 +16,7 @@ func (p *process) record(room string) (rec web.Record) {
 	p.eventually("the record of "+room+" is there", 10*time.Second, func() bool {
 		r, body := p.get("/v1/broadcasts?room="+room, token(p.t, "admin", admin))
 		var page web.RecordPage
-		if r.StatusCode != http.StatusOK || json.Unmarshal([]byte(body), &page) != nil || len(page.Data) == 0 {
+		if r.StatusCode != http.StatusOK || json.Unmarshal([]byte(body), &page) != nil || len(page.Data) == 0 || page.Data[0].EndedAt == nil {
 			return false
 		}
 		rec = page.Data[0]
