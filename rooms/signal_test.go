@@ -341,6 +341,23 @@ func TestSignalOfAStreamerWhoComesBack(t *testing.T) {
 	})
 }
 
+// Signals went to the connection that the streamer had before, which was closed for the newer one, until the next
+// transition: on a node that runs alone, nobody told the directory.
+func TestSignalOfAStreamerWhoIsReplaced(t *testing.T) {
+	inBubble(t, func(t *testing.T, h *house) {
+		a, b := h.onAir("n1-a"), h.quietly(bob, "n1-b")
+		b.signals(SignalRequest, "s1", ToStreamer)
+		a2 := h.streamer(alice, "n1-a2")
+		a.wantCut(CutReplaced)
+		a.leave(presence.ReasonConnectionLost)
+		synctest.Wait()
+		a2.news()
+		b.signals(SignalCandidate, "s1", ToStreamer)
+		a2.wantSignals("candidate s1 of n1-b")
+		b.wantTold() // it is nothing that a room is told
+	})
+}
+
 // A viewer's node that is not among the living may be new, and not known yet; if it stays away, its viewers are gone.
 func TestSignalOfAViewerWhoseNodeIsNotThere(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
