@@ -39,6 +39,7 @@ func (l *Lease) claim(c Claim, fence Fence, now time.Time) (Claimed, []Transitio
 		claimed.Replaced, claimed.ReplacedNode = l.Connection, l.Node
 		l.replaced = &replaced{l.Holder, now, l.wait, l.replaced}
 		l.hold(c, fence)
+		made = append(made, l.transition(LeaseMoved, now))
 	case l.State == StateReconnecting:
 		l.hold(c, fence)
 		l.State, l.Until, l.Reason = StateLive, 0, ""
@@ -94,7 +95,7 @@ func (l *Lease) unclaim(c Claim, now time.Time) []Transition {
 		return l.release(ReasonConnectionLost, now)
 	default:
 		l.Holder, l.wait, l.Handed, l.replaced = back.Holder, back.wait, back.wait > 0, back.before
-		return nil
+		return []Transition{l.transition(LeaseMoved, now)}
 	}
 }
 

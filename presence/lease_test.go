@@ -76,9 +76,9 @@ func TestLeaseStateMachine(t *testing.T) {
 		{"claim over the same connection", nil, as(alice, "c1", "n1"), [4]string{
 			"online 9: streamer.online", "online 7:", "live 7:", "live 9: live.resumed 3"}},
 		{"claim over a newer connection", nil, as(alice, "c2", "n1"), [4]string{
-			"online 9: streamer.online", "online 9:", "live 9:", "live 9: live.resumed 3"}},
+			"online 9: streamer.online", "online 9: lease.moved", "live 9: lease.moved", "live 9: live.resumed 3"}},
 		{"claim over a connection of another node with the same name", nil, as(alice, "c1", "n2"), [4]string{
-			"online 9: streamer.online", "online 9:", "live 9:", "live 9: live.resumed 3"}},
+			"online 9: streamer.online", "online 9: lease.moved", "live 9: lease.moved", "live 9: live.resumed 3"}},
 		{"claim by another user", nil, as(bob, "c1", "n1"), [4]string{
 			"online 9: streamer.online", "conflict", "conflict", "conflict"}},
 		{"start", nil, held(func(l *Lease) []Transition { return l.start(Start{}, now) }), [4]string{

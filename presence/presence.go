@@ -239,7 +239,8 @@ const (
 	LiveEnded        Kind = "live.ended"
 )
 
-// These are no transitions, but stand in the log of the Redis store among them.
+// These are no transitions, but stand in the log among them: all but LeaseMoved
+// in that of the Redis store alone.
 const (
 	// LeaseRestored: the store had lost data, and a node put back a lease that
 	// others may know in another form. Transition.After is how it is.

@@ -163,9 +163,6 @@ func wantSameTransitions(t *testing.T, stores ...Store) {
 				break
 			}
 			for _, tr := range made {
-				if tr.Kind == LeaseMoved {
-					continue // in memory nobody needs to know
-				}
 				lines = append(lines, fmt.Sprintf("%s %s %+v %s %s %t %s", tr.Room, tr.Kind, tr.User,
 					plainBroadcast(tr.Broadcast), tr.Reason, tr.Until != 0, plainView(tr.After)))
 				if tr.At == 0 || tr.Broadcast != nil && (tr.Broadcast.ID == "" || tr.Broadcast.StartedAt == 0) {

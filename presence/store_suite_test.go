@@ -131,6 +131,19 @@ func told(t *testing.T, s Store) []Transition {
 	return slices.DeleteFunc(made, func(tr Transition) bool { return tr.Room != studio || tr.Kind == LeaseMoved })
 }
 
+// wantHolderTold checks that whoever follows the log knows who holds the lease. In memory it did not tell of a takeover,
+// so that signals went to the old connection for as long as nothing else happened in the room.
+func wantHolderTold(t *testing.T, s Store, connection string) {
+	t.Helper()
+	made, err := s.Read(context.Background(), PartitionOf(studio), 0, 1000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if last := made[len(made)-1]; last.Holder != lease(t, s).Holder || last.Holder.Connection != connection {
+		t.Errorf("last, %s tells of the holder %+v, want %s, and the lease has %+v", last.Kind, last.Holder, connection, lease(t, s).Holder)
+	}
+}
+
 // wantTold compares the transitions so far, each as "kind version reason".
 func wantTold(t *testing.T, s Store, want ...string) {
 	t.Helper()
@@ -294,6 +307,7 @@ func testTakeover(t *testing.T, s Store) {
 	if l := wantState(t, s, StateLive); l.Broadcast.ID != b.ID || l.Broadcast.Version != 1 || l.Connection != "c2" {
 		t.Errorf("after the takeover: %+v", l)
 	}
+	wantHolderTold(t, s, "c2")
 	wantTold(t, s, "streamer.online", "live.started 1")
 }
 
@@ -327,6 +341,7 @@ func testUnclaim(t *testing.T, s Store) {
 	if l := wantState(t, s, StateLive); l.Connection != "c1" || l.Node != "n1" || l.Fence != a.hold.Fence || l.Broadcast.ID != b.ID {
 		t.Errorf("the lease is %+v", l)
 	}
+	wantHolderTold(t, s, "c1")
 	a.end()
 	wantTold(t, s, "streamer.online", "live.started 1", "live.ended 2 ended_by_streamer")
 }

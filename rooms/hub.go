@@ -209,8 +209,12 @@ func (h *Hub) Join(ctx context.Context, s Session, j Join) error {
 		h.release(r)
 		return err
 	}
-	if !r.enrol(m, j, h.Stale()) {
+	first := r.enrol(m, j, h.Stale())
+	switch {
+	case !first:
 		h.release(r) // a member already has its reference
+	case m.peerings != nil:
+		m.peerings.begin()
 	}
 	h.recount(j.Room)
 	h.expelBanned(j.Room, s) // who was banned meanwhile, and was not yet here to be found
@@ -243,6 +247,8 @@ func (h *Hub) newMember(ctx context.Context, s Session, j Join, r *room) (*membe
 	if err := h.settleBefore(ctx, place{s.Connection(), j.Room}); err != nil {
 		return nil, err
 	}
+	m.peerings = &peerings{hub: h, room: j.Room, streamer: s, working: true}
+	r.expect(m) // others may hear of the claim before this node does
 	claimed, err := h.cfg.Store.Claim(ctx, presence.Claim{
 		Room: j.Room, User: s.User(), Connection: s.Connection(), Node: h.cfg.Node,
 	})
@@ -250,10 +256,13 @@ func (h *Hub) newMember(ctx context.Context, s Session, j Join, r *room) (*membe
 		h.claimUnknown(s.Connection(), j.Room)
 	}
 	if err != nil {
+		r.expectNoMore(m)
+		m.peerings.end(ctx, false)
+		m.peerings.begin()
 		return nil, err
 	}
 	m.fence = claimed.Lease.Fence
-	m.peerings = &peerings{hub: h, room: j.Room, streamer: s, began: claimed.Began}
+	m.peerings.began = claimed.Began
 	if !claimed.Began {
 		m.peerings.resume()
 	}

@@ -131,6 +131,9 @@ func (m *Memory) Apply(ctx context.Context, partition int) error {
 
 // tell appends a transition's event to its room.
 func (m *Memory) tell(t presence.Transition) {
+	if t.Kind == presence.LeaseMoved {
+		return // who holds it is nothing that a room is told
+	}
 	r := m.lock(t.Room)
 	defer r.mu.Unlock()
 	r.view = t.After

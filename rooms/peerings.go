@@ -44,11 +44,11 @@ type peerings struct {
 	hub      *Hub
 	room     string
 	streamer Session
-	began    bool // with nothing: what the store still knows is of an earlier time
+	began    bool // with nothing: what the store still knows is of an earlier time; set before begin
 
 	laneMu  sync.Mutex
 	lane    []func() // what is still to be taken, in order
-	working bool     // somebody takes it
+	working bool     // somebody takes it, or will from begin on
 
 	mu      sync.Mutex // held while the store is asked, so that signals stay in order
 	loaded  bool       // open is what the store knew
@@ -84,6 +84,10 @@ func (p *peerings) take(sig Signal, answered func(error)) {
 func (p *peerings) resume() {
 	p.take(Signal{Room: p.room, Kind: signalProbe}, func(error) {}) // which is in no session
 }
+
+// begin is called once the streamer is a member, or is known not to become one. What is said to them before waits until
+// then: others may be told of a streamer before they are enrolled. It does not block.
+func (p *peerings) begin() { go p.work() }
 
 func (p *peerings) work() {
 	for next := p.next(); next != nil; next = p.next() {

@@ -27,6 +27,7 @@ type room struct {
 	view    presence.View
 	last    *presence.Broadcast // of which members were told, ended or not
 	members map[string]*member  // by connection
+	coming  map[string]*member  // who is about to be a member, as streamer
 	viewers viewerCount
 	peers   peers
 }
@@ -76,6 +77,22 @@ func (r *room) sendLocked(message []byte) {
 	}
 }
 
+// expect makes a streamer known to those who signal them, until they are enrolled or it comes to nothing.
+func (r *room) expect(m *member) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.coming == nil {
+		r.coming = make(map[string]*member)
+	}
+	r.coming[m.session.Connection()] = m
+}
+
+func (r *room) expectNoMore(m *member) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.coming, m.session.Connection())
+}
+
 // enrol makes the session a member and queues its snapshot, in one step: what
 // is delivered from here on comes after the snapshot's position.
 func (r *room) enrol(m *member, j Join, stale bool) (first bool) {
@@ -83,6 +100,7 @@ func (r *room) enrol(m *member, j Join, stale bool) (first bool) {
 	defer r.mu.Unlock()
 	_, again := r.members[m.session.Connection()]
 	r.members[m.session.Connection()] = m
+	delete(r.coming, m.session.Connection())
 	if !again {
 		r.viewers.add(m.role, 1)
 		r.watchLocked(m.watcher()...)
@@ -152,6 +170,16 @@ func (r *room) line(offset int64, now time.Time) *Event {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.log.line(offset, now)
+}
+
+// addressee returns a member, or a streamer who is expected.
+func (r *room) addressee(connection string) *member {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if m := r.members[connection]; m != nil {
+		return m
+	}
+	return r.coming[connection]
 }
 
 func (r *room) snapshotLocked(role auth.Role, j Join, now time.Time) Joined {

@@ -211,7 +211,11 @@ func (h *Hub) route(ctx context.Context, sig Signal, answered func(error)) {
 
 // TakeSignal implements Sink.
 func (h *Hub) TakeSignal(sig Signal, answered func(error)) {
-	r, m := h.memberOf(sig.Room, sig.To)
+	r := h.find(sig.Room)
+	var m *member
+	if r != nil {
+		m = r.addressee(sig.To)
+	}
 	switch {
 	case m == nil:
 		answered(ErrPeerGone)

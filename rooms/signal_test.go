@@ -207,6 +207,66 @@ func TestSignalAheadOfTheDirectory(t *testing.T) {
 	})
 }
 
+// slowClaims is a Store whose claims all rooms are told of before the claimant is.
+type slowClaims struct {
+	presence.Store
+	relay Relay
+	let   chan error // what they get then; nil: what the store said
+}
+
+func (s *slowClaims) Claim(ctx context.Context, c presence.Claim) (presence.Claimed, error) {
+	claimed, err := s.Store.Claim(ctx, c)
+	_ = s.relay.Apply(ctx, presence.PartitionOf(c.Room))
+	if lost := <-s.let; lost != nil {
+		return presence.Claimed{}, lost
+	}
+	return claimed, err
+}
+
+// Who hears of a streamer early was answered that nobody is there: rooms are told of a claim before its claimant is enrolled.
+func TestSignalToAStreamerWhoIsComing(t *testing.T) {
+	for _, lost := range []error{nil, presence.ErrUnavailable} {
+		synctest.Test(t, func(t *testing.T) {
+			h := open(t)
+			store := &slowClaims{Store: h.store, relay: h.relay, let: make(chan error)}
+			h.hub.cfg.Store = store
+			b, a := h.quietly(bob, "n1-b"), h.connect(alice, "n1-a")
+			joined := make(chan error)
+			go func() { joined <- a.ask(Join{Role: auth.RoleStreamer}) }()
+			synctest.Wait()
+			b.wantTold("streamer.online@1")
+			answers := make(chan error, 3)
+			for _, kind := range []SignalKind{SignalRequest, SignalCandidate} {
+				h.hub.Signal(t.Context(), b, Signal{Room: studio, Session: "s1", Kind: kind, To: ToStreamer}, func(err error) { answers <- err })
+			}
+			synctest.Wait()
+			if n := len(answers); n > 0 {
+				t.Errorf("%d were answered before anybody can know", n)
+			}
+			store.let <- lost
+			wantErr(t, "the join", <-joined, lost)
+			synctest.Wait()
+			told, want := a.told(), "[joined@1 request s1 of n1-b candidate s1 of n1-b]"
+			answer := error(nil)
+			if lost != nil {
+				answer, want = ErrPeerGone, "[]"
+			}
+			if fmt.Sprint(told) != want {
+				t.Errorf("the streamer was told %q, want %s", told, want)
+			}
+			if n := len(answers); n != 2 {
+				t.Fatalf("two signals got %d answers", n)
+			}
+			for range 2 {
+				wantErr(t, "while they came", <-answers, answer)
+			}
+			if n := len(h.hub.rooms[studio].coming); n > 0 {
+				t.Errorf("%d are still expected", n)
+			}
+		})
+	}
+}
+
 // The streamer may begin as well.
 func TestSignalFromTheStreamerFirst(t *testing.T) {
 	inBubble(t, func(t *testing.T, h *house) {
@@ -338,6 +398,23 @@ func TestSignalOfAStreamerWhoComesBack(t *testing.T) {
 		}
 		e.signals(SignalRequest, "s9", ToStreamer)
 		h.quietly(bob, "n1-f").signals(SignalRequest, "s10", ToStreamer)
+	})
+}
+
+// Signals went to the connection that the streamer had before, which was closed for the newer one, until the next
+// transition: on a node that runs alone, nobody told the directory.
+func TestSignalOfAStreamerWhoIsReplaced(t *testing.T) {
+	inBubble(t, func(t *testing.T, h *house) {
+		a, b := h.onAir("n1-a"), h.quietly(bob, "n1-b")
+		b.signals(SignalRequest, "s1", ToStreamer)
+		a2 := h.streamer(alice, "n1-a2")
+		a.wantCut(CutReplaced)
+		a.leave(presence.ReasonConnectionLost)
+		synctest.Wait()
+		a2.news()
+		b.signals(SignalCandidate, "s1", ToStreamer)
+		a2.wantSignals("candidate s1 of n1-b")
+		b.wantTold() // it is nothing that a room is told
 	})
 }
 
