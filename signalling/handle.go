@@ -247,13 +247,13 @@ func (s *session) handlePublish(id string, m Publish) error {
 	if !identity.May(m.Room, role, rooms.ActionOf(m.Event)) {
 		return refuse(CodeForbidden, "the token does not allow %s in this room", m.Event)
 	}
+	if err := s.srv.cfg.Hub.MaySpeak(m.Room, identity.User); err != nil {
+		return err
+	}
 	if m.Event == rooms.EventChat {
 		if err := limit(lazily(&s.chat, chatPerSecond, chatBurst), "chat is limited to %d a second in bursts of %d", chatPerSecond, chatBurst); err != nil {
 			return err
 		}
-	}
-	if err := s.srv.cfg.Hub.MaySpeak(m.Room, identity.User); err != nil {
-		return err
 	}
 	p, err := s.srv.cfg.Hub.Publish(context.Background(), rooms.Publication{
 		Room: m.Room,
