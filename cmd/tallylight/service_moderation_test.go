@@ -226,7 +226,7 @@ func testModeration(t *testing.T, s *service) {
 	n2.eventually("judy is let in", inForceWithin, func() bool { return judy.tryJoin("attic", auth.RoleViewer) == nil })
 
 	// Who ends by themselves does so on all nodes, and what does not survives a restart of them all.
-	until := time.Now().Add(3 * time.Second).UTC().Truncate(time.Second).Add(time.Second)
+	until := time.Now().Add(10 * time.Second).UTC().Truncate(time.Second).Add(time.Second)
 	n1.ask("POST", "/v1/rooms/alice/bans", `{"user":"kim","expires_at":"`+until.Format(time.RFC3339)+`"}`, http.StatusCreated)
 	s.wantRefused("for a moment", "kim", "alice")
 	s.restart()
