@@ -48,7 +48,7 @@ type DeliveryQuery struct {
 
 // Deliveries returns a page of an endpoint's deliveries, or ErrNoEndpoint.
 func (s *Store) Deliveries(ctx context.Context, q DeliveryQuery) ([]Delivery, error) {
-	if _, err := s.Get(ctx, q.Endpoint); err != nil {
+	if err := s.exists(ctx, q.Endpoint); err != nil {
 		return nil, err
 	}
 	args := []any{q.Endpoint, q.First}
@@ -98,7 +98,7 @@ func (s *Store) Retry(ctx context.Context, endpoint string, id int64, now presen
 // that were parked, or, if all is asked for, those that were taken as well. It
 // returns how many, or ErrNoEndpoint.
 func (s *Store) Replay(ctx context.Context, endpoint string, from, to presence.Millis, all bool, now presence.Millis) (int, error) {
-	if _, err := s.Get(ctx, endpoint); err != nil {
+	if err := s.exists(ctx, endpoint); err != nil {
 		return 0, err
 	}
 	what := `d.state = 'parked'`

@@ -119,6 +119,16 @@ func (s *Store) Get(ctx context.Context, id string) (Endpoint, error) {
 	return all[i], nil
 }
 
+// exists returns ErrNoEndpoint if there is no endpoint of that id.
+func (s *Store) exists(ctx context.Context, id string) error {
+	var one int
+	err := s.DB.QueryRowContext(ctx, `SELECT 1 FROM webhooks WHERE id = $1`, id).Scan(&one)
+	if errors.Is(err, sql.ErrNoRows) {
+		return ErrNoEndpoint
+	}
+	return explain("looking for a webhook", err)
+}
+
 // Delete removes an endpoint with all its deliveries, or is ErrNoEndpoint.
 func (s *Store) Delete(ctx context.Context, id string) error {
 	return s.one(ctx, "removing a webhook", `DELETE FROM webhooks WHERE id = $1`, id)
