@@ -175,7 +175,9 @@ func (s *Store) ill(ctx context.Context, endpoint string, o outcome, now, pauseB
 		return true, explain("pausing a webhook", err)
 	}
 	if failures >= failingFrom {
-		_, err = s.DB.ExecContext(ctx, `UPDATE webhooks SET retry_at = $2 WHERE id = $1`, endpoint, int64(now)+probeAfter(now.Time().Sub(since.Time())).Milliseconds())
+		// No later than when it is to be paused, which only a failure can do.
+		retryAt := min(now+presence.Millis(probeAfter(now.Time().Sub(since.Time())).Milliseconds()), since+now-pauseBefore)
+		_, err = s.DB.ExecContext(ctx, `UPDATE webhooks SET retry_at = $2 WHERE id = $1`, endpoint, int64(retryAt))
 	}
 	return false, explain("noting that a webhook fails", err)
 }
