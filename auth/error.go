@@ -9,6 +9,7 @@ const (
 	ReasonMissing     Reason = "missing"       // there is no token
 	ReasonMalformed   Reason = "malformed"     // not a JWT as we read it
 	ReasonAlgorithm   Reason = "algorithm"     // signed by a method that no key of ours is pinned to
+	ReasonKey         Reason = "key"           // signed by a key of no set of ours, or it does not say which
 	ReasonSignature   Reason = "signature"     // signed by none of our keys
 	ReasonExpired     Reason = "expired"       // exp and the leeway are over
 	ReasonNotYetValid Reason = "not_yet_valid" // nbf or iat is in the future

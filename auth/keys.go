@@ -1,15 +1,16 @@
 package auth
 
 import (
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rsa"
 	"errors"
 	"fmt"
 	"slices"
 
 	"github.com/golang-jwt/jwt/v5"
 )
-
-// minSecret is 256 bits: RFC 7518 §3.2 asks for an HMAC key at least as long as the hash's output.
-const minSecret = 32
 
 // key is a key and the one algorithm it may be used with. The pair comes from configuration; a token's header can only
 // select among pairs, so that a public RSA key can never be taken for an HMAC secret, nor a secret for a weaker method.
@@ -18,18 +19,7 @@ type key struct {
 	material any // what method.Verify wants
 }
 
-func secretKey(secret string) (key, error) {
-	switch {
-	case secret == "":
-		return key{}, errors.New("the secret is empty")
-	case len(secret) < minSecret:
-		return key{}, fmt.Errorf("a secret for HS256 needs at least %d bytes (RFC 7518 §3.2), this one has %d",
-			minSecret, len(secret))
-	}
-	return key{method: jwt.SigningMethodHS256, material: []byte(secret)}, nil
-}
-
-// keyring is all keys that may have signed a token.
+// keyring is keys that may have signed a token.
 type keyring []key
 
 // algorithms lists what the keys are pinned to, each once.
@@ -43,15 +33,64 @@ func (ks keyring) algorithms() []string {
 	return names
 }
 
-func (ks keyring) pinned(alg string) bool { return slices.Contains(ks.algorithms(), alg) }
-
-// pick returns the keys pinned to the algorithm that t claims to be signed with. It is a jwt.Keyfunc.
-func (ks keyring) pick(t *jwt.Token) (any, error) {
-	var set jwt.VerificationKeySet
+// pinnedTo returns the material of those keys that are pinned to an algorithm.
+func (ks keyring) pinnedTo(alg string) (material []jwt.VerificationKey) {
 	for _, k := range ks {
-		if k.method.Alg() == t.Method.Alg() {
-			set.Keys = append(set.Keys, k.material)
+		if k.method.Alg() == alg {
+			material = append(material, k.material)
 		}
 	}
-	return set, nil // never empty: WithValidMethods went first
+	return material
+}
+
+const (
+	// minRSA is what RFC 7518 §3.3 asks for, in bits; maxRSA keeps a signature from costing milliseconds.
+	minRSA, maxRSA = 2048, 8192
+)
+
+// publicKey pins a public key to an algorithm, or, if that is "", to the most common one for keys of its kind.
+func publicKey(public any, alg string) (key, error) {
+	var fits []string
+	switch k := public.(type) {
+	case *rsa.PublicKey:
+		if bits := k.N.BitLen(); bits < minRSA || bits > maxRSA {
+			return key{}, fmt.Errorf("an RSA key needs %d to %d bits (RFC 7518 §3.3), this one has %d", minRSA, maxRSA, bits)
+		}
+		fits = []string{"RS256", "RS384", "RS512", "PS256", "PS384", "PS512"}
+	case *ecdsa.PublicKey:
+		switch k.Curve {
+		case elliptic.P256():
+			fits = []string{"ES256"}
+		case elliptic.P384():
+			fits = []string{"ES384"}
+		case elliptic.P521():
+			fits = []string{"ES512"}
+		default:
+			return key{}, errors.New("of elliptic curves only P-256, P-384 and P-521 are supported")
+		}
+	case ed25519.PublicKey:
+		fits = []string{"EdDSA"}
+	default:
+		return key{}, fmt.Errorf("keys of this kind (%T) are not supported: want RSA, ECDSA or Ed25519", public)
+	}
+	if alg == "" {
+		alg = fits[0]
+	}
+	if !slices.Contains(fits, alg) {
+		return key{}, fmt.Errorf("the key can't be used with %.20q, but with %s", alg, oneOf(fits))
+	}
+	return key{method: jwt.GetSigningMethod(alg), material: public}, nil
+}
+
+// oneOf lists alternatives.
+func oneOf(names []string) string {
+	list := names[0]
+	for i, name := range names[1:] {
+		if i == len(names)-2 {
+			list += " or " + name
+		} else {
+			list += ", " + name
+		}
+	}
+	return list
 }

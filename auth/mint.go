@@ -25,8 +25,11 @@ type Claims struct {
 }
 
 // Mint signs c by HS256. It refuses what a Verifier with the same secret would refuse whatever the time.
-func Mint(secret string, c Claims) (string, error) {
-	k, err := secretKey(secret)
+func Mint(secret string, c Claims) (string, error) { return MintBy("HS256", secret, c) }
+
+// MintBy is Mint by HS256, HS384 or HS512.
+func MintBy(algorithm, secret string, c Claims) (string, error) {
+	k, err := secretKey(secret, algorithm)
 	if err != nil {
 		return "", fmt.Errorf("auth: %w", err)
 	}

@@ -37,7 +37,7 @@ func TestMint(t *testing.T) {
 		t.Errorf("got  %v\nwant %v", got, want)
 	}
 
-	id, err := newTestVerifier(t, func(cfg *Config) { cfg.Issuer, cfg.Audience = "us", "tallylight" }).Verify(token)
+	id, err := newTestVerifier(t, func(cfg *Config) { cfg.Issuer, cfg.Audience = "us", "tallylight" }).Verify(t.Context(), token)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,10 +2,13 @@ package auth
 
 import (
 	"cmp"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
+	"sync"
 	"time"
 	"unicode"
 
@@ -23,43 +26,77 @@ const (
 	maxName = 128
 )
 
-// Config is what a Verifier trusts.
+// Config is what a Verifier trusts: one key at least, of whatever kind.
 type Config struct {
-	// Secrets are shared with whoever mints the tokens, by HS256. Any of them may have signed a token, so that they can
-	// be changed without a moment in which good tokens are refused.
-	Secrets []string
+	// Secrets are shared with whoever mints the tokens. Any of them may have signed a token, so that they can be changed
+	// without a moment in which good tokens are refused. All are for the same algorithm: HS256, HS384 or HS512; "" is the
+	// first.
+	Secrets         []string
+	SecretAlgorithm string
+	// KeyFiles hold public keys. What changes in them is taken up while Run runs.
+	KeyFiles []KeyFile
+	// KeySet is the URL of a JSON Web Key Set; "": there is none. Run fetches it, and again from time to time. A token
+	// must name its key there (kid).
+	KeySet string
 	// Issuer and Audience, when set, must be the token's iss and one of its aud.
 	Issuer, Audience string
+	// Logger hears of keys that can't be read; nil: nobody does.
+	Logger *slog.Logger
 	// Now is the clock, time.Now when nil.
 	Now func() time.Time
 }
 
 // Verifier checks tokens. It is safe for concurrent use.
 type Verifier struct {
-	keys             keyring
+	secrets          keyring
+	files            []*keyFile
+	set              *remote // nil: there is none
 	issuer, audience string
 	now              func() time.Time
 	parser           *jwt.Parser
 }
 
-// NewVerifier checks the configuration; its errors say what to change and hold no secret.
+// ConfigError is what is wrong with a field of Config. It holds no secret.
+type ConfigError struct {
+	Field string // Secrets, KeyFiles or KeySet
+	Err   error
+}
+
+func (e *ConfigError) Error() string { return fmt.Sprintf("auth: %s: %v", e.Field, e.Err) }
+
+// NewVerifier checks the configuration and reads the files. Its error is a *ConfigError.
 func NewVerifier(cfg Config) (*Verifier, error) {
-	if len(cfg.Secrets) == 0 {
-		return nil, errors.New("auth: no key to check tokens with: at least one secret is needed")
+	if len(cfg.Secrets) == 0 && len(cfg.KeyFiles) == 0 && cfg.KeySet == "" {
+		return nil, &ConfigError{"Secrets", errors.New("there is no key to check tokens with: a secret, a file or a set of keys is needed")}
 	}
 	v := &Verifier{issuer: cfg.Issuer, audience: cfg.Audience, now: cfg.Now}
 	if v.now == nil {
 		v.now = time.Now
 	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
 	for i, s := range cfg.Secrets {
-		k, err := secretKey(s)
+		k, err := secretKey(s, cfg.SecretAlgorithm)
 		if err != nil {
-			return nil, fmt.Errorf("auth: secret %d of %d: %w", i+1, len(cfg.Secrets), err)
+			return nil, &ConfigError{"Secrets", fmt.Errorf("secret %d of %d: %w", i+1, len(cfg.Secrets), err)}
 		}
-		v.keys = append(v.keys, k)
+		v.secrets = append(v.secrets, k)
+	}
+	for _, file := range cfg.KeyFiles {
+		f, err := openKeyFile(file, cfg.Logger)
+		if err != nil {
+			return nil, &ConfigError{"KeyFiles", err}
+		}
+		v.files = append(v.files, f)
+	}
+	if cfg.KeySet != "" {
+		var err error
+		if v.set, err = newRemote(cfg.KeySet, cfg.Logger); err != nil {
+			return nil, &ConfigError{"KeySet", err}
+		}
 	}
 	options := []jwt.ParserOption{
-		jwt.WithValidMethods(v.keys.algorithms()),
 		jwt.WithStrictDecoding(), // one signature has one spelling
 		jwt.WithLeeway(Leeway),
 		jwt.WithTimeFunc(v.now),
@@ -76,13 +113,50 @@ func NewVerifier(cfg Config) (*Verifier, error) {
 	return v, nil
 }
 
-// Verify returns who the token's bearer is. The token is not trusted in any way; the error is always an *Error.
-func (v *Verifier) Verify(token string) (*Identity, error) {
+// reloadEvery is how often key files are looked at.
+const reloadEvery = 5 * time.Second
+
+// Run keeps the keys up to date until the context ends.
+func (v *Verifier) Run(ctx context.Context) {
+	var running sync.WaitGroup
+	defer running.Wait()
+	if v.set != nil {
+		running.Go(func() { v.set.run(ctx) })
+	}
+	if len(v.files) == 0 {
+		return
+	}
+	tick := time.NewTicker(reloadEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			for _, f := range v.files {
+				f.reload()
+			}
+		}
+	}
+}
+
+// Ready returns ErrKeysAway while it is not known which keys there are.
+func (v *Verifier) Ready() error {
+	if v.set != nil && v.set.keys.Load() == nil {
+		return ErrKeysAway
+	}
+	return nil
+}
+
+// Verify returns who the token's bearer is. The token is not trusted in any way. The error is an *Error, or ErrKeysAway.
+// It blocks only for a token whose key is in no set that was fetched, see Config.KeySet: that may be fetched again, which
+// takes some seconds at most.
+func (v *Verifier) Verify(ctx context.Context, token string) (*Identity, error) {
 	if err := checkShape(token); err != nil {
 		return nil, err
 	}
 	var p payload
-	parsed, err := v.parser.ParseWithClaims(token, &p, v.keys.pick)
+	parsed, err := v.parser.ParseWithClaims(token, &p, func(t *jwt.Token) (any, error) { return v.keysFor(ctx, t) })
 	if err != nil {
 		return nil, v.explain(parsed, &p, err)
 	}
@@ -95,6 +169,62 @@ func (v *Verifier) Verify(token string) (*Identity, error) {
 		return nil, refused
 	}
 	return id, nil
+}
+
+// keysFor returns the keys that may have made a token's signature: those that are pinned to the algorithm that its header
+// names. Nothing else of the header is taken for a key, or a place to find one. Its errors are *Error, or ErrKeysAway.
+func (v *Verifier) keysFor(ctx context.Context, t *jwt.Token) (any, error) {
+	alg := t.Method.Alg()
+	found := v.secrets.pinnedTo(alg)
+	for _, f := range v.files {
+		found = append(found, f.keys.Load().pinnedTo(alg)...)
+	}
+	kid, named := t.Header["kid"]
+	id, text := kid.(string)
+	switch {
+	case named && !text:
+		return nil, refuse(ReasonMalformed, "the header's kid is not a string")
+	case v.set != nil && id != "" && asymmetric(t.Method):
+		keys, err := v.set.find(ctx, id)
+		if err != nil && len(found) == 0 {
+			return nil, err
+		}
+		pinned := keys.pinnedTo(alg)
+		if keys != nil && pinned == nil && len(found) == 0 {
+			return nil, refuse(ReasonAlgorithm, "the token's alg is %s, its key %s is for %s", short(alg), short(id), oneOf(keys.algorithms()))
+		}
+		found = append(found, pinned...)
+	}
+	if len(found) > 0 {
+		return jwt.VerificationKeySet{Keys: found}, nil
+	}
+	switch {
+	case v.set == nil || !asymmetric(t.Method):
+		return nil, v.refuseAlgorithm(alg)
+	case id == "":
+		return nil, refuse(ReasonKey, "the token does not name its key (kid)")
+	default:
+		return nil, refuse(ReasonKey, "the token's key %s is not in the set", short(id))
+	}
+}
+
+// asymmetric keys alone are handed out in sets.
+func asymmetric(m jwt.SigningMethod) bool {
+	_, secret := m.(*jwt.SigningMethodHMAC)
+	return !secret && m.Alg() != jwt.SigningMethodNone.Alg()
+}
+
+// refuseAlgorithm refuses a token whose algorithm no key is pinned to.
+func (v *Verifier) refuseAlgorithm(alg string) *Error {
+	pinned := v.secrets
+	for _, f := range v.files {
+		pinned = append(pinned[:len(pinned):len(pinned)], *f.keys.Load()...)
+	}
+	names := pinned.algorithms()
+	if v.set != nil {
+		names = append(names, "those of the set")
+	}
+	return refuse(ReasonAlgorithm, "the token's alg is %s, the configured keys are for %s", short(alg), strings.Join(names, ", "))
 }
 
 // checkShape refuses, before anything is decoded, what cannot be a signed JWT in compact form. The library would let
@@ -118,16 +248,17 @@ func checkShape(token string) error {
 
 // explain turns the library's error into ours. The library may find several things wrong; the first of them in the
 // order below is told. Its own words are not passed on, as some repeat what they choke on.
-func (v *Verifier) explain(t *jwt.Token, p *payload, err error) *Error {
+func (v *Verifier) explain(t *jwt.Token, p *payload, err error) error {
 	if own, ok := errors.AsType[*Error](err); ok {
 		return own
 	}
 	switch {
+	case errors.Is(err, ErrKeysAway):
+		return ErrKeysAway
 	case errors.Is(err, jwt.ErrTokenMalformed):
 		return refuse(ReasonMalformed, "the token's header, claims or signature are not base64url of what RFC 7519 wants")
-	case t == nil || t.Method == nil || !v.keys.pinned(t.Method.Alg()):
-		return refuse(ReasonAlgorithm, "the token's alg is %s, the configured keys are for %s",
-			short(algorithm(t)), strings.Join(v.keys.algorithms(), ", "))
+	case t == nil || t.Method == nil:
+		return v.refuseAlgorithm(algorithm(t))
 	case errors.Is(err, jwt.ErrTokenSignatureInvalid):
 		return refuse(ReasonSignature, "none of the configured keys made the token's signature")
 	case p.expires == nil:

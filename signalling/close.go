@@ -47,6 +47,7 @@ var (
 	causeNoPong       = cause{code: causeSilent.code, reason: "heartbeat missed: no answer to a ping", release: presence.ReasonSilence, comeBack: causeSilent.comeBack, unread: true}
 	causeReplaced     = cause{code: 4409, reason: "replaced by a newer connection", release: presence.ReasonConnectionLost, comeBack: stayAway}
 	causeLost         = cause{code: websocket.StatusServiceRestart, reason: "service restart: you were taken for gone", release: presence.ReasonConnectionLost, comeBack: comeBackAtOnce}
+	causeNoKeys       = cause{code: websocket.StatusServiceRestart, reason: "service restart: the keys for your token are not there yet", release: presence.ReasonConnectionLost, comeBack: comeBackAtOnce}
 	causeTooSlow      = cause{code: 4410, reason: "too slow: messages were waiting to be read", release: presence.ReasonSilence, comeBack: comeBackAtOnce, unread: true}
 	causeKicked       = cause{code: 4411, reason: "kicked", release: presence.ReasonKicked, comeBack: stayAway}
 	causeBanned       = cause{code: 4412, reason: "banned", release: presence.ReasonBanned, comeBack: stayAway}

@@ -75,7 +75,11 @@ func (s *session) handleHello(id string, m Hello) error {
 	if s.identity.Load() != nil {
 		return refuse(CodeBadRequest, "this connection is authenticated already; use refresh for a new token")
 	}
-	identity, err := s.srv.cfg.Verifier.Verify(m.Token)
+	identity, err := s.srv.cfg.Verifier.Verify(context.Background(), m.Token)
+	if errors.Is(err, auth.ErrKeysAway) {
+		s.end(causeNoKeys)
+		return nil
+	}
 	if err != nil {
 		s.log().Info("signalling: hello refused", "reason", err)
 		s.end(causeUnauthorized.because("unauthorized: " + reasonOf(err)))
@@ -297,7 +301,7 @@ func (s *session) handleMembers(id string, m Members) error {
 }
 
 func (s *session) handleRefresh(id string, m Refresh) error {
-	identity, err := s.srv.cfg.Verifier.Verify(m.Token)
+	identity, err := s.srv.cfg.Verifier.Verify(context.Background(), m.Token)
 	if err != nil {
 		return err
 	}

@@ -81,6 +81,8 @@ func errorOf(err error) *Error {
 		return refuse(CodeConflict, "another user is this room's streamer; join when it is offline")
 	case errors.Is(err, presence.ErrFenced):
 		return refuse(CodeConflict, "a newer connection of this streamer holds the room")
+	case errors.Is(err, auth.ErrKeysAway):
+		return &Error{Code: CodeUnavailable, Message: auth.ErrKeysAway.Error(), RetryAfter: time.Second}
 	case errors.Is(err, presence.ErrUnavailable), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		return refuse(CodeUnavailable, "the outcome is unknown; try again")
 	}

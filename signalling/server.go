@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"net/url"
 	"slices"
@@ -125,7 +126,10 @@ func (s *Server) check(r *http.Request) (*auth.Identity, *problem) {
 	}
 	var identity *auth.Identity
 	if err == nil {
-		identity, err = s.cfg.Verifier.Verify(token)
+		identity, err = s.cfg.Verifier.Verify(r.Context(), token)
+	}
+	if errors.Is(err, auth.ErrKeysAway) {
+		return nil, &problem{Status: http.StatusServiceUnavailable, Code: CodeUnavailable, Detail: err.Error(), after: time.Second}
 	}
 	if err != nil {
 		return nil, &problem{Status: http.StatusUnauthorized, Code: CodeUnauthorized, Detail: err.Error()}

@@ -13,7 +13,7 @@ func (s *server) identify(r *http.Request) (*auth.Identity, error) {
 	if err != nil || !present {
 		return nil, err
 	}
-	return s.cfg.Verifier.Verify(token)
+	return s.cfg.Verifier.Verify(r.Context(), token)
 }
 
 // known returns who is asking and refuses those who do not say.

@@ -47,6 +47,7 @@ func (s *server) readyz(w http.ResponseWriter, r *http.Request) error {
 	answer := Readiness{Ready: true, Checks: s.ask(r.Context())}
 	answer.Checks["admission"] = s.checkAdmission()
 	answer.Checks["directory"] = s.checkDirectory()
+	answer.Checks["keys"] = s.checkKeys()
 	answer.Checks["moderation"] = s.checkModeration()
 	for name, result := range answer.Checks {
 		answer.Ready = answer.Ready && (result == checkOK || name == checkDatabase)
@@ -66,6 +67,14 @@ func (s *server) checkAdmission() string {
 
 func (s *server) checkDirectory() string {
 	if _, err := s.loaded(); err != nil {
+		return "loading"
+	}
+	return checkOK
+}
+
+// checkKeys keeps newcomers away while nobody knows whether their tokens are good.
+func (s *server) checkKeys() string {
+	if s.cfg.Verifier.Ready() != nil {
 		return "loading"
 	}
 	return checkOK

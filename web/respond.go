@@ -111,6 +111,8 @@ func failureOf(err error) *failure {
 		return &failure{code: rooms.CodeTooLarge, detail: fmt.Sprintf("the body has more than %d bytes", tooLarge.Limit)}
 	case errors.Is(err, rooms.ErrKeyReused):
 		return &failure{code: rooms.CodeConflict, detail: "this Idempotency-Key was used for another event"}
+	case errors.Is(err, auth.ErrKeysAway):
+		return &failure{code: rooms.CodeUnavailable, detail: auth.ErrKeysAway.Error(), retryAfter: time.Second, cause: err}
 	case errors.Is(err, presence.ErrUnavailable), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		return &failure{code: rooms.CodeUnavailable, detail: "no answer in time, the outcome is unknown: try again", retryAfter: time.Second, cause: err}
 	}

@@ -74,7 +74,7 @@ type Config struct {
 	// by name, such as redis. Each must answer within a second or counts as
 	// failed; several requests may share an answer. What it returns goes to the
 	// log, the client sees only "no answer". The names of our own checks
-	// (admission, directory, database, moderation) are taken.
+	// (admission, directory, keys, database, moderation) are taken.
 	Checks map[string]func(context.Context) error
 }
 

@@ -20,9 +20,7 @@ type serveCmd struct {
 	Redis       secret `placeholder:"URL" help:"Redis that nodes share: redis://[user:password@]host:port/db, rediss:// or unix://, or @FILE (default: none, this node runs alone)."`
 	RedisPrefix string `default:"tallylight" placeholder:"NAME" help:"What all keys in Redis begin with."`
 
-	JWTSecret   []secret `placeholder:"SECRET" sep:"none" help:"Secret of HS256 tokens, at least 32 bytes, or @FILE; twice while secrets are rotated."`
-	JWTIssuer   string   `placeholder:"ISS" help:"Issuer that tokens must name."`
-	JWTAudience string   `placeholder:"AUD" help:"Audience that tokens must name."`
+	keyFlags
 
 	AllowedOrigin   []string `placeholder:"ORIGIN" help:"Origin of pages that may connect, such as https://example.com (default: only pages of the host they connect to)."`
 	TrustedProxy    []string `placeholder:"CIDR" help:"Network of proxies whose X-Forwarded-For is believed, such as 10.0.0.0/8 or one address (default: none)."`
@@ -54,7 +52,7 @@ type serveCmd struct {
 // check finds what the parser can't see, and fills in what depends on --dev.
 func (c *serveCmd) check() error {
 	if c.Dev {
-		if len(c.JWTSecret) == 0 {
+		if len(c.JWTSecret) == 0 { // beside keys: the links are signed with it
 			c.JWTSecret = []secret{secret(randomHex(32))}
 		}
 		c.PublicDirectory = true
@@ -62,8 +60,8 @@ func (c *serveCmd) check() error {
 	switch {
 	case c.Dev && c.Database == "" && !c.Migrate:
 		return usagef("--no-migrate needs --database: the one that --dev makes by itself is empty")
-	case len(c.JWTSecret) == 0:
-		return usagef("--jwt-secret is missing: at least 32 bytes, or @FILE to read it from a file; --dev makes its own")
+	case !c.given():
+		return usagef("--jwt-secret is missing: at least 32 bytes, or @FILE to read it from a file; or --jwt-key, or --jwks-url; --dev makes its own")
 	case c.HeartbeatInterval <= 0:
 		return usagef("--heartbeat-interval must be above 0, not %s", c.HeartbeatInterval)
 	case c.PingInterval < 0:

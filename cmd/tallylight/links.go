@@ -45,7 +45,7 @@ func (c *serveCmd) mintLink(claims auth.Claims) (string, error) {
 	if c.JWTAudience != "" {
 		claims.Audience = []string{c.JWTAudience}
 	}
-	return auth.Mint(string(c.JWTSecret[0]), claims)
+	return auth.MintBy(c.JWTSecretAlgorithm, string(c.JWTSecret[0]), claims)
 }
 
 // reachable returns the address as one would type it on this machine.

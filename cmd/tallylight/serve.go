@@ -92,6 +92,7 @@ type node struct {
 	directory *presence.Directory
 	hub       *rooms.Hub
 	book      *moderation.Book
+	keys      *auth.Verifier
 	work      workers // what the sessions need
 	recording workers // what must go on until the last transition is made
 }
@@ -101,9 +102,9 @@ const requestWithin = 10 * time.Second
 
 // newNode builds a node that does not run yet. If it fails, nothing is left.
 func newNode(ctx context.Context, cfg serveCmd, logger *slog.Logger) (*node, error) {
-	verifier, err := auth.NewVerifier(auth.Config{Secrets: reveal(cfg.JWTSecret), Issuer: cfg.JWTIssuer, Audience: cfg.JWTAudience})
+	verifier, err := cfg.verifier(logger)
 	if err != nil {
-		return nil, usagef("--jwt-secret: %w", err)
+		return nil, err
 	}
 	db, err := openDatabase(ctx, cfg)
 	if err != nil {
@@ -129,6 +130,7 @@ func newNode(ctx context.Context, cfg serveCmd, logger *slog.Logger) (*node, err
 		Figures: n.hub.Figures, Mine: n.backend.mine, Written: n.sender.Wake, Keep: cfg.KeepRecords,
 	})
 	n.resume(ctx)
+	n.keys = verifier
 	n.backend.connect(n.directory, n.hub)
 	metrics.MustRegister(n.directory, n.hub, n.recorder, n.sender)
 	metrics.MustRegister(n.backend.metrics...)
@@ -199,7 +201,7 @@ func (n *node) start(listener net.Listener, halt context.Context, within time.Du
 		n.records.schema.catchUp(ctx, n.logger)
 	})...)
 	sweeper := presence.Sweeper{Store: n.backend.store, Logger: n.logger, Rank: n.backend.rank}
-	n.work.begin(append(n.backend.work, n.hub.Run, n.book.Run, n.sockets.Run, sweeper.Run, func(ctx context.Context) {
+	n.work.begin(append(n.backend.work, n.hub.Run, n.book.Run, n.keys.Run, n.sockets.Run, sweeper.Run, func(ctx context.Context) {
 		select {
 		case <-n.asked:
 			n.drain(halt, within)

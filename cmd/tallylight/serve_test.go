@@ -120,7 +120,7 @@ func serveHere(t *testing.T, cfg serveCmd) (addr string, stop, halt context.Canc
 
 func devConfig(drain time.Duration) serveCmd {
 	return serveCmd{
-		Listen: "127.0.0.1:0", Dev: true, Migrate: true, JWTSecret: []secret{testSecret},
+		Listen: "127.0.0.1:0", Dev: true, Migrate: true, keyFlags: keyFlags{JWTSecret: []secret{testSecret}},
 		HeartbeatInterval: 50 * time.Second, PingInterval: 20 * time.Second, Drain: drain, MaxPeers: 8,
 	}
 }

@@ -1,9 +1,11 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"strings"
 	"text/tabwriter"
@@ -21,6 +23,7 @@ type tokenCmd struct {
 
 type tokenMint struct {
 	JWTSecret secret        `name:"jwt-secret" aliases:"secret" env:"TALLYLIGHT_JWT_SECRET" required:"" placeholder:"SECRET" help:"Secret to sign with, or @file."`
+	Algorithm string        `name:"jwt-secret-algorithm" env:"TALLYLIGHT_JWT_SECRET_ALGORITHM" enum:"HS256,HS384,HS512" default:"HS256" placeholder:"ALG" help:"What to sign with: HS256, HS384 or HS512."`
 	Issuer    string        `name:"jwt-issuer" env:"TALLYLIGHT_JWT_ISSUER" placeholder:"NAME" help:"The token's iss."`
 	Audience  []string      `name:"jwt-audience" env:"TALLYLIGHT_JWT_AUDIENCE" placeholder:"NAME" help:"The token's aud."`
 	User      string        `required:"" placeholder:"ID" help:"Who the token is for: its sub."`
@@ -72,7 +75,7 @@ func (c *tokenMint) Run(out io.Writer) error {
 	for _, s := range c.Scope {
 		claims.Scopes = append(claims.Scopes, auth.Scope(s))
 	}
-	token, err := auth.Mint(string(c.JWTSecret), claims)
+	token, err := auth.MintBy(c.Algorithm, string(c.JWTSecret), claims)
 	if err != nil {
 		return err
 	}
@@ -81,16 +84,17 @@ func (c *tokenMint) Run(out io.Writer) error {
 }
 
 type tokenCheck struct {
-	JWTSecret []secret `name:"jwt-secret" aliases:"secret" env:"TALLYLIGHT_JWT_SECRET" required:"" sep:"none" placeholder:"SECRET" help:"Secret that may have signed it, or @file. May be repeated."`
-	Issuer    string   `name:"jwt-issuer" env:"TALLYLIGHT_JWT_ISSUER" placeholder:"NAME" help:"What the token's iss must be."`
-	Audience  string   `name:"jwt-audience" env:"TALLYLIGHT_JWT_AUDIENCE" placeholder:"NAME" help:"What the token's aud must name."`
-	Token     string   `arg:"" help:"The token, or - to read it from standard input."`
+	keyFlags
+	Token string `arg:"" help:"The token, or - to read it from standard input."`
 
 	stdin io.Reader // nil is the process's own
 }
 
 // Run prints what the token says. The error of a refused one is an *auth.Error.
-func (c *tokenCheck) Run(out io.Writer) error {
+func (c *tokenCheck) Run(ctx context.Context, out io.Writer) error {
+	if !c.given() {
+		return usagef("--jwt-secret is missing, or --jwt-key, or --jwks-url: what the token may be signed with")
+	}
 	token := c.Token
 	if token == "-" {
 		var in io.Reader = os.Stdin
@@ -103,15 +107,11 @@ func (c *tokenCheck) Run(out io.Writer) error {
 		}
 		token = strings.TrimSpace(string(data))
 	}
-	cfg := auth.Config{Issuer: c.Issuer, Audience: c.Audience}
-	for _, s := range c.JWTSecret {
-		cfg.Secrets = append(cfg.Secrets, string(s))
-	}
-	verifier, err := auth.NewVerifier(cfg)
+	verifier, err := c.verifier(slog.New(slog.DiscardHandler))
 	if err != nil {
 		return err
 	}
-	id, err := verifier.Verify(token)
+	id, err := verifier.Verify(ctx, token)
 	if err != nil {
 		return err
 	}

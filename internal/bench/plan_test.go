@@ -114,7 +114,7 @@ func TestTokensAdmitToTheRoomAlone(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		id, err := verifier.Verify(token)
+		id, err := verifier.Verify(t.Context(), token)
 		if err != nil {
 			t.Fatal(err)
 		}
