@@ -11,6 +11,7 @@ const (
 	ReasonAlgorithm   Reason = "algorithm"     // signed by a method that no key of ours is pinned to
 	ReasonKey         Reason = "key"           // signed by a key of no set of ours, or it does not say which
 	ReasonSignature   Reason = "signature"     // signed by none of our keys
+	ReasonRevoked     Reason = "revoked"       // it was good, until somebody took it back
 	ReasonExpired     Reason = "expired"       // exp and the leeway are over
 	ReasonNotYetValid Reason = "not_yet_valid" // nbf or iat is in the future
 	ReasonNoExpiry    Reason = "no_expiry"     // exp is missing

@@ -85,6 +85,7 @@ type client struct {
 	unread int // index into got
 
 	addr       netip.Addr
+	token      *auth.Identity
 	expelled   []string        // in words
 	onExpelled func(Expulsion) // nil: nothing happens
 
@@ -143,7 +144,8 @@ func (c *client) Cut(why Cut) {
 	c.cuts = append(c.cuts, why)
 }
 
-func (c *client) Addr() netip.Addr { return c.addr }
+func (c *client) Addr() netip.Addr         { return c.addr }
+func (c *client) Identity() *auth.Identity { return c.token }
 
 func (c *client) Expel(e Expulsion) {
 	c.mu.Lock()

@@ -25,6 +25,7 @@ func (m *mute) Joined(Joined)                          {}
 func (m *mute) Cut(Cut)                                {}
 func (m *mute) Expel(Expulsion)                        {}
 func (m *mute) Addr() netip.Addr                       { return netip.Addr{} }
+func (m *mute) Identity() *auth.Identity               { return nil }
 func (*mute) Reconnect(time.Duration, presence.Reason) {}
 
 func crowd(t testing.TB, n int) (*house, []*mute) {

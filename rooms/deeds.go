@@ -140,20 +140,32 @@ func (h *Hub) expelStreamer(ctx context.Context, a moderation.Act) error {
 			err = errors.Join(err, h.letGo(ctx, hold, presence.ReasonKicked))
 		}
 		return err
+	case a.Action == moderation.Revoke:
+		return h.endRevoked(ctx, a)
 	case a.Action != moderation.Ban:
 		return nil
-	case a.Room != moderation.Everywhere:
-		return h.expelHolder(ctx, a.Room, a.Target)
 	}
-	var err error
-	for _, e := range h.cfg.Directory.Streamer(a.Target) {
-		err = errors.Join(err, h.expelHolder(ctx, e.Room, a.Target))
+	banned := func(room string) bool {
+		_, banned := h.cfg.Book.Banned(room, a.Target, noAddr, time.Now())
+		return banned
+	}
+	if a.Room != moderation.Everywhere {
+		return h.endHeld(ctx, a.Room, a.Target, presence.ReasonBanned, banned)
+	}
+	return h.endHeldBy(ctx, a.Target, presence.ReasonBanned, banned)
+}
+
+// endHeldBy takes from a user the leases of all rooms where they may not be, as
+// far as the directory knows of them.
+func (h *Hub) endHeldBy(ctx context.Context, user string, why presence.Reason, mayNot func(room string) bool) (err error) {
+	for _, e := range h.cfg.Directory.Streamer(user) {
+		err = errors.Join(err, h.endHeld(ctx, e.Room, user, why, mayNot))
 	}
 	return err
 }
 
-// expelHolder takes a room's lease from a user who is banned from it.
-func (h *Hub) expelHolder(ctx context.Context, room, user string) error {
+// endHeld takes a room's lease from a user who may not be there.
+func (h *Hub) endHeld(ctx context.Context, room, user string, why presence.Reason, mayNot func(room string) bool) error {
 	lease, err := h.cfg.Store.Get(ctx, room)
 	if err != nil {
 		return err
@@ -161,10 +173,10 @@ func (h *Hub) expelHolder(ctx context.Context, room, user string) error {
 	if lease.State == presence.StateOffline || lease.User.ID != user {
 		return nil
 	}
-	if _, banned := h.cfg.Book.Banned(room, user, noAddr, time.Now()); !banned {
+	if !mayNot(room) {
 		return nil // not any more
 	}
-	return h.letGo(ctx, presence.Hold{Room: room, Fence: lease.Fence}, presence.ReasonBanned)
+	return h.letGo(ctx, presence.Hold{Room: room, Fence: lease.Fence}, why)
 }
 
 // letGo ends what is held under a fence, if anything is.

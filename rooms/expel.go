@@ -42,6 +42,8 @@ func (h *Hub) acted(a moderation.Act) {
 	switch e := expulsionOf(a); {
 	case a.Excludes() && !e.Over(now), a.Action == moderation.Kick && late < kickedLately:
 		h.expel(e, func(user string, addr func() netip.Addr) bool { return moderation.Concerns(a.Target, user, addr) })
+	case a.Action == moderation.Revoke:
+		h.cutRevoked()
 	}
 	// The node that acts tells the room of it. It may be gone before it has, and then it is one of these two that does.
 	if h.rank(presence.PartitionOf(a.Room)) < 2 {
@@ -94,6 +96,7 @@ func (h *Hub) sessionsIn(name string) (in []Session) {
 // expelAll looks at everybody who is there. It is for a book that has just been
 // filled: they were let in when nobody knew who is banned.
 func (h *Hub) expelAll() {
+	h.cutRevoked()
 	names := []string{moderation.Everywhere}
 	for _, r := range h.open() {
 		names = append(names, r.name)
@@ -127,9 +130,14 @@ func (h *Hub) Admits(room, user string, addr netip.Addr) error {
 	return &Refusal{CodeForbidden, "you are " + term.Says("banned")}
 }
 
-// Recheck puts a registered session out if it is banned from the service: that
-// may have happened between Admits and now.
-func (h *Hub) Recheck(s Session) { h.expelBanned(moderation.Everywhere, s) }
+// Recheck puts a registered session out if it is banned from the service, or its
+// token was revoked: that may have happened between Admits, or Recognizes, and
+// now.
+func (h *Hub) Recheck(s Session) {
+	if !h.cutIfRevoked(s) {
+		h.expelBanned(moderation.Everywhere, s)
+	}
+}
 
 // MaySpeak returns a *Refusal if the user is muted in the room. It does not
 // block.

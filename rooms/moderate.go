@@ -139,8 +139,8 @@ func checkAct(a *moderation.Act, now time.Time) error {
 	if err := checkReason(a.Reason); err != nil {
 		return err
 	}
-	if a.Until != 0 && (a.Until <= presence.MillisOf(now) || a.Until.Time().Sub(now) > MaxTerm) {
-		return &Refusal{CodeBadRequest, "the end must be in the future, and no more than ten years away"}
+	if err := checkEnd(a.Until, now); err != nil {
+		return err
 	}
 	_, address := moderation.AddressOf(a.Target)
 	switch a.Action {
@@ -159,6 +159,13 @@ func checkAct(a *moderation.Act, now time.Time) error {
 		return checkOne(a, a.Seconds >= 0 && a.Seconds <= most, fmt.Sprintf("slow needs seconds from 0 to %d", most))
 	default:
 		return &Refusal{CodeBadRequest, "action must be delete, mute, unmute, kick, ban, unban or slow"}
+	}
+	return nil
+}
+
+func checkEnd(until presence.Millis, now time.Time) error {
+	if until != 0 && (until <= presence.MillisOf(now) || until.Time().Sub(now) > MaxTerm) {
+		return &Refusal{CodeBadRequest, "the end must be in the future, and no more than ten years away"}
 	}
 	return nil
 }

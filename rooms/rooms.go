@@ -142,6 +142,8 @@ const (
 	// CutLost: the room's lease ended without the connection's knowing, while its
 	// node was cut off. Its client must come back and see how things stand.
 	CutLost Cut = "lost"
+	// CutRevoked: the connection's token was revoked.
+	CutRevoked Cut = "revoked"
 )
 
 // Errors that tell a front door what to answer.

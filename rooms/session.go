@@ -16,6 +16,8 @@ type Session interface {
 	Connection() string
 	// User returns whose connection it is; nobody's until that is known.
 	User() presence.User
+	// Identity returns what its token says; nil until that is known.
+	Identity() *auth.Identity
 	// Addr returns the address that it comes from; the zero Addr if that is none.
 	Addr() netip.Addr
 	// Send queues an encoded message behind those sent before. A connection that

@@ -49,6 +49,7 @@ var (
 	causeLost         = cause{code: websocket.StatusServiceRestart, reason: "service restart: you were taken for gone", release: presence.ReasonConnectionLost, comeBack: comeBackAtOnce}
 	causeNoKeys       = cause{code: websocket.StatusServiceRestart, reason: "service restart: the keys for your token are not there yet", release: presence.ReasonConnectionLost, comeBack: comeBackAtOnce}
 	causeTooSlow      = cause{code: 4410, reason: "too slow: messages were waiting to be read", release: presence.ReasonSilence, comeBack: comeBackAtOnce, unread: true}
+	causeRevoked      = cause{code: 4403, reason: "revoked", release: presence.ReasonRevoked, comeBack: comeBackNewToken}
 	causeKicked       = cause{code: 4411, reason: "kicked", release: presence.ReasonKicked, comeBack: stayAway}
 	causeBanned       = cause{code: 4412, reason: "banned", release: presence.ReasonBanned, comeBack: stayAway}
 	causeExpired      = cause{code: 4419, reason: "token expired", release: presence.ReasonConnectionLost, comeBack: comeBackNewToken}
@@ -58,7 +59,7 @@ var (
 // causes are those that a client can be told of, one of each code.
 var causes = []cause{
 	causeStopped, causeTooBig, causeRestart, causeProtocol, causeUnauthorized, causeNoHello, causeSilent,
-	causeReplaced, causeTooSlow, causeKicked, causeBanned, causeExpired, causeTooMany,
+	causeReplaced, causeTooSlow, causeRevoked, causeKicked, causeBanned, causeExpired, causeTooMany,
 }
 
 // because returns the cause with a more exact reason.
@@ -101,6 +102,8 @@ func causeOf(c rooms.Cut) cause {
 		return causeReplaced
 	case rooms.CutLost:
 		return causeLost
+	case rooms.CutRevoked:
+		return causeRevoked
 	default:
 		return causeStopped
 	}

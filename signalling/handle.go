@@ -85,6 +85,10 @@ func (s *session) handleHello(id string, m Hello) error {
 		s.end(causeUnauthorized.because("unauthorized: " + reasonOf(err)))
 		return nil
 	}
+	if s.srv.cfg.Hub.Recognizes(identity) != nil {
+		s.end(causeRevoked)
+		return nil
+	}
 	if s.srv.cfg.Hub.Admits(moderation.Everywhere, identity.User, s.Addr()) != nil {
 		s.identity.Store(identity)
 		s.srv.cfg.Hub.Recheck(s) // no welcome: it closes with 4412
@@ -308,7 +312,11 @@ func (s *session) handleRefresh(id string, m Refresh) error {
 	if identity.User != s.identity.Load().User {
 		return refuse(CodeForbidden, "the new token is another user's")
 	}
+	if err := s.srv.cfg.Hub.Recognizes(identity); err != nil {
+		return err
+	}
 	s.identity.Store(identity)
 	s.srv.wheel.look(s)
+	s.srv.cfg.Hub.Recheck(s)
 	return s.ok(id, OK{ExpiresAt: presence.MillisOf(identity.Expires)})
 }

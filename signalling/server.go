@@ -128,6 +128,9 @@ func (s *Server) check(r *http.Request) (*auth.Identity, *problem) {
 	if err == nil {
 		identity, err = s.cfg.Verifier.Verify(r.Context(), token)
 	}
+	if err == nil {
+		err = s.cfg.Hub.Recognizes(identity)
+	}
 	if errors.Is(err, auth.ErrKeysAway) {
 		return nil, &problem{Status: http.StatusServiceUnavailable, Code: CodeUnavailable, Detail: err.Error(), after: time.Second}
 	}

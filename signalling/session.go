@@ -283,6 +283,9 @@ func (s *session) User() presence.User {
 	return presence.User{ID: id.User, Name: id.Name}
 }
 
+// Identity implements rooms.Session.
+func (s *session) Identity() *auth.Identity { return s.identity.Load() }
+
 // Addr implements rooms.Session. It is read anew each time: it is asked for seldom, and there are many sessions.
 func (s *session) Addr() netip.Addr { return addrOf(s.from) }
 

@@ -13,13 +13,23 @@ func (s *server) identify(r *http.Request) (*auth.Identity, error) {
 	if err != nil || !present {
 		return nil, err
 	}
-	return s.cfg.Verifier.Verify(r.Context(), token)
+	id, err := s.cfg.Verifier.Verify(r.Context(), token)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.cfg.Hub.Recognizes(id); err != nil {
+		return nil, err
+	}
+	return id, nil
 }
 
 // known returns who is asking and refuses those who do not say.
 func (s *server) known(r *http.Request) (*auth.Identity, error) {
 	id, err := s.identify(r)
-	if err == nil && id == nil {
+	if err != nil {
+		return nil, err
+	}
+	if id == nil {
 		err = &auth.Error{Reason: auth.ReasonMissing, Detail: "there is no Authorization header with a Bearer token"}
 	}
 	return id, err

@@ -49,6 +49,7 @@ func (member) Joined(rooms.Joined)                      {}
 func (member) Cut(rooms.Cut)                            {}
 func (member) Expel(rooms.Expulsion)                    {}
 func (member) Addr() netip.Addr                         { return netip.Addr{} }
+func (member) Identity() *auth.Identity                 { return nil }
 func (member) Reconnect(time.Duration, presence.Reason) {}
 
 // A room without a streamer has viewers as well; the directory knows nothing

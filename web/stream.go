@@ -23,6 +23,8 @@ const (
 	// streamWrite is how long a reader may take none of what we write before
 	// the stream ends. It resumes where it was by Last-Event-ID.
 	streamWrite = 10 * time.Second
+	// lookAtTokens is how often it is looked at whether the token of a stream was revoked.
+	lookAtTokens = 250 * time.Millisecond
 )
 
 // Names of the events of the stream.
@@ -81,7 +83,7 @@ func (s *server) stream(w http.ResponseWriter, r *http.Request) error {
 }
 
 // streamLife is the context of a stream: until the client goes, its token
-// ends, or the node stops. Release must be called.
+// ends or is revoked, or the node stops. Release must be called.
 func (s *server) streamLife(ctx context.Context, id *auth.Identity) (_ context.Context, release func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	if id != nil {
@@ -89,10 +91,17 @@ func (s *server) streamLife(ctx context.Context, id *auth.Identity) (_ context.C
 	}
 	var watching sync.WaitGroup
 	watching.Go(func() {
-		select {
-		case <-s.cfg.Done:
-			cancel()
-		case <-ctx.Done():
+		defer cancel()
+		look := time.NewTicker(lookAtTokens)
+		defer look.Stop()
+		for id == nil || s.cfg.Hub.Recognizes(id) == nil {
+			select {
+			case <-s.cfg.Done:
+				return
+			case <-ctx.Done():
+				return
+			case <-look.C:
+			}
 		}
 	})
 	return ctx, func() { cancel(); watching.Wait() }

@@ -35,6 +35,10 @@ func (b *Book) apply(a Act) {
 		b.mutes[at] = stayOf(term)
 	case a.Action == Unmute:
 		delete(b.mutes, at)
+	case a.Action == Revoke:
+		b.revoked[at.target] = revoked{before: int64(a.IssuedBefore), until: int64(a.Until)}
+	case a.Action == Restore:
+		delete(b.revoked, at.target)
 	case a.Action == Slow && a.Seconds > 0:
 		b.slow[a.Room] = time.Duration(a.Seconds) * time.Second
 	case a.Action == Slow:
@@ -67,6 +71,11 @@ func (b *Book) drop(now time.Time) {
 	for _, at := range bans {
 		if b.bans[at].term().Over(now) { // it may be another one by now
 			b.unbanLocked(at)
+		}
+	}
+	for target, r := range b.revoked { // few: what is not kept for ever ends with its tokens
+		if (Term{Until: presence.Millis(r.until)}).Over(now) {
+			delete(b.revoked, target)
 		}
 	}
 	for _, at := range mutes {

@@ -28,6 +28,8 @@ type Book struct {
 	bans  map[place]stay
 	mutes map[place]stay
 	slow  map[string]time.Duration
+	// revoked has the targets of what was revoked.
+	revoked map[string]revoked
 	// addresses is how many of the bans are of addresses: while there are none, nobody's is looked up.
 	addresses int
 }
@@ -51,7 +53,7 @@ var everywhere = unique.Make(Everywhere)
 func NewBook(store *Store, logger *slog.Logger) *Book {
 	return &Book{
 		store: store, logger: logger, news: make(chan struct{}, 1), turn: make(chan struct{}, 1),
-		bans: make(map[place]stay), mutes: make(map[place]stay), slow: make(map[string]time.Duration),
+		bans: make(map[place]stay), mutes: make(map[place]stay), slow: make(map[string]time.Duration), revoked: make(map[string]revoked),
 	}
 }
 

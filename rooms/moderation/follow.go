@@ -160,6 +160,9 @@ func (b *Book) load(ctx context.Context) error {
 		Mute: func(room, target string, t Term) {
 			fresh.apply(Act{Action: Mute, Room: room, Target: target, Until: t.Until, Reason: t.Reason})
 		},
+		Revoked: func(target string, before, until presence.Millis) {
+			fresh.apply(Act{Action: Revoke, Target: target, Until: until, Details: Details{IssuedBefore: before}})
+		},
 		Slow: func(room string, seconds int) {
 			fresh.apply(Act{Action: Slow, Room: strings.Clone(room), Details: Details{Seconds: seconds}})
 		},
@@ -169,7 +172,7 @@ func (b *Book) load(ctx context.Context) error {
 	}
 	b.seq = seq
 	b.mu.Lock()
-	b.bans, b.mutes, b.slow, b.addresses = fresh.bans, fresh.mutes, fresh.slow, fresh.addresses
+	b.bans, b.mutes, b.slow, b.addresses, b.revoked = fresh.bans, fresh.mutes, fresh.slow, fresh.addresses, fresh.revoked
 	b.mu.Unlock()
 	b.loaded.Store(true)
 	if b.onLoad != nil {

@@ -21,7 +21,7 @@ func (s *Store) Load(ctx context.Context, now presence.Millis, take Taker) (seq 
 	defer tx.Rollback()
 	err = tx.QueryRowContext(ctx, `SELECT seq FROM audit_clock`).Scan(&seq)
 	if err == nil {
-		err = errors.Join(loadTerms(ctx, tx, "bans", now, take.Ban), loadTerms(ctx, tx, "mutes", now, take.Mute), loadSlow(ctx, tx, take.Slow))
+		err = errors.Join(loadTerms(ctx, tx, "bans", now, take.Ban), loadTerms(ctx, tx, "mutes", now, take.Mute), loadSlow(ctx, tx, take.Slow), loadRevoked(ctx, tx, now, take.Revoked))
 	}
 	if err != nil {
 		return 0, fmt.Errorf("loading what is in force: %w", err)
@@ -33,6 +33,7 @@ func (s *Store) Load(ctx context.Context, now presence.Millis, take Taker) (seq 
 type Taker struct {
 	Ban, Mute func(room, target string, term Term)
 	Slow      func(room string, seconds int)
+	Revoked   func(target string, before, until presence.Millis)
 }
 
 func loadTerms(ctx context.Context, tx *sql.Tx, table string, now presence.Millis, take func(room, target string, term Term)) error {

@@ -1,5 +1,5 @@
-// Package moderation knows who may not take part in a room, and what was done
-// by whom.
+// Package moderation knows who may not take part in a room, which tokens are no
+// longer good, and what was done by whom.
 //
 // SQL is the truth: Store writes each act there, to the audit and to what is in
 // force, in one transaction. Every node keeps what is in force in memory as
@@ -35,6 +35,9 @@ const (
 	End    Action = "end"    // a streamer's broadcasts
 	Drain  Action = "drain"  // a node
 
+	Revoke  Action = "token.revoke"  // tokens are no longer good
+	Restore Action = "token.restore" // they are again
+
 	CreateWebhook Action = "webhook.create"
 	DeleteWebhook Action = "webhook.delete"
 	ResumeWebhook Action = "webhook.resume"
@@ -48,7 +51,7 @@ type Act struct {
 	Actor  string // user id
 	Action Action
 	Room   string // Everywhere, or empty: it is about no room
-	Target string // see TargetOf; or the id of something else
+	Target string // see TargetOf, and TargetOfToken; or the id of something else
 	Reason string
 	Until  presence.Millis // 0: it does not end by itself
 	Details
@@ -59,6 +62,8 @@ type Details struct {
 	// Epoch and Offset are the position of a line that is deleted.
 	Epoch  string `json:"epoch,omitempty"`
 	Offset int64  `json:"offset,omitempty"`
+	// IssuedBefore is which of a user's tokens are revoked: those of before; 0: all.
+	IssuedBefore presence.Millis `json:"issued_before,omitempty"`
 	// Seconds is the time between two lines of one user.
 	Seconds int `json:"seconds,omitempty"`
 	// Holds are the leases that the target held when it was kicked. What they claim

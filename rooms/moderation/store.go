@@ -75,6 +75,10 @@ func change(ctx context.Context, tx *sql.Tx, a Act) (err error) {
 		_, err = tx.ExecContext(ctx, `DELETE FROM bans WHERE room = $1 AND target = $2`, a.Room, a.Target)
 	case a.Action == Unmute:
 		_, err = tx.ExecContext(ctx, `DELETE FROM mutes WHERE room = $1 AND target = $2`, a.Room, a.Target)
+	case a.Action == Revoke:
+		err = revoke(ctx, tx, a)
+	case a.Action == Restore:
+		_, err = tx.ExecContext(ctx, `DELETE FROM revocations WHERE target = $1`, a.Target)
 	case a.Action == Slow:
 		_, err = tx.ExecContext(ctx, `INSERT INTO room_settings (room, slow_seconds) VALUES ($1,$2)
 			ON CONFLICT (room) DO UPDATE SET slow_seconds = excluded.slow_seconds`, a.Room, a.Seconds)
@@ -125,10 +129,10 @@ func (s *Store) acts(ctx context.Context, query string, args ...any) ([]Act, err
 	return acts, rows.Err()
 }
 
-// Forget removes bans and mutes that ended before a time. Nobody need do it for
+// Forget removes bans, mutes and revocations that ended before a time. Nobody need do it for
 // them to end.
 func (s *Store) Forget(ctx context.Context, before presence.Millis) error {
-	for _, table := range []string{"bans", "mutes"} {
+	for _, table := range []string{"bans", "mutes", "revocations"} {
 		if _, err := s.DB.ExecContext(ctx, `DELETE FROM `+table+` WHERE expires_at < $1`, int64(before)); err != nil {
 			return fmt.Errorf("forgetting old %s: %w", table, err)
 		}

@@ -54,6 +54,7 @@ func testStore(t *testing.T, open func(testing.TB) *Store) {
 		{"a book follows from the moment that it was loaded", testBookFollows},
 		{"books that begin in the midst of acts all know the same", testBooksAgree},
 		{"a book goes on while the database is away", testBookAway},
+		{"tokens are revoked, and restored", testRevocations},
 	} {
 		t.Run(test.name, func(t *testing.T) { test.do(t, open(t)) })
 	}

@@ -23,7 +23,7 @@ export const closeRules: Readonly<Record<number, CloseRule>> = {
   1012: { action: 'return', name: 'service_restart', words: 'the server is restarting' },
   4400: { action: 'stay_away', name: 'protocol_error', words: 'the server did not understand this client' },
   4401: { action: 'new_token', name: 'unauthorized', words: 'the token was refused' },
-  4403: { action: 'stay_away', name: 'forbidden', words: 'access was withdrawn' },
+  4403: { action: 'new_token', name: 'revoked', words: 'the token was withdrawn' },
   4404: { action: 'return', name: 'no_hello', words: 'the sign-in took too long' },
   4408: { action: 'return', name: 'heartbeat_missed', words: 'the heartbeat was missed' },
   4409: { action: 'stay_away', name: 'replaced', words: 'the same streamer connected from another window' },

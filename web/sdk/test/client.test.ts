@@ -48,7 +48,6 @@ test.each([1000, 1001, 1006, 1012, 4404, 4408, 4410, 4429, 4999])('after %i it c
 
 test.each([
   [4400, 'protocol_error'],
-  [4403, 'forbidden'],
   [4409, 'replaced'],
   [4411, 'kicked'],
   [4412, 'banned'],
@@ -71,7 +70,7 @@ test('who was banned knows until when, and why', async () => {
   expect(client.status).toEqual({ state: 'stopped', reason: { code: 'banned', message, until: 1769860800000, why: 'spam' } });
 });
 
-test.each([4401, 4419])('after %i it comes back with a new token', async (code) => {
+test.each([4401, 4403, 4419])('after %i it comes back with a new token', async (code) => {
   const token = vi.fn(async () => `token-${token.mock.calls.length}`);
   const client = newClient({ token });
   await client.connect();
@@ -97,7 +96,7 @@ test('a new token that is refused as well ends it', async () => {
   expect(token).toHaveBeenCalledTimes(2);
 });
 
-test.each([4401, 4419])('with a fixed token, %i ends it', async (code) => {
+test.each([4401, 4403, 4419])('with a fixed token, %i ends it', async (code) => {
   const client = newClient({ token: 'fixed' });
   await client.connect();
   FakeSocket.last.drop(code);

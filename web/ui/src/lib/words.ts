@@ -29,7 +29,7 @@ function soon(ms: number | undefined): string {
 const stopCodes: Record<string, string> = {
   protocol_error: 'The server did not understand this page. Reload it to get the newest one.',
   too_large: 'The server refused a message that was too large. Reload the page.',
-  forbidden: 'Your access was withdrawn.',
+  revoked: 'Your access was withdrawn.',
   replaced: 'Another window took over.',
   kicked: 'A moderator removed you from this room.',
   banned: 'A moderator banned you from this room.',
@@ -43,7 +43,7 @@ export function stopWords({ code, message }: StopReason): string {
 
 /** Whether another token could help. */
 export function wantsToken(code: string): boolean {
-  return ['unauthorized', 'token_expired', 'forbidden'].includes(code);
+  return ['unauthorized', 'token_expired', 'revoked', 'forbidden'].includes(code);
 }
 
 const reasons: Record<string, string> = {
