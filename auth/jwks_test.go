@@ -216,6 +216,7 @@ func TestKeySetKeepsTheLastGood(t *testing.T) {
 	v := i.newVerifier(t, nil)
 	elsewhere := newIssuer(t)
 	elsewhere.publish(jwkOf(t, "ed25519", "1", nil))
+	var endless atomic.Int64 // bytes of the answer without an end that were taken, or wait in buffers
 	hang := make(chan struct{})
 	t.Cleanup(func() { close(hang) })
 	for name, answer := range map[string]http.HandlerFunc{
@@ -232,7 +233,8 @@ func TestKeySetKeepsTheLastGood(t *testing.T) {
 		"no end": func(w http.ResponseWriter, r *http.Request) {
 			fmt.Fprint(w, `{"keys":[{"kty":"`)
 			for line := []byte(strings.Repeat("x", 64<<10)); r.Context().Err() == nil; {
-				if _, err := w.Write(line); err != nil {
+				n, err := w.Write(line)
+				if endless.Add(int64(n)); err != nil {
 					return
 				}
 			}
@@ -255,6 +257,9 @@ func TestKeySetKeepsTheLastGood(t *testing.T) {
 		if _, err := v.Verify(t.Context(), signedBy(t, "ES256", pairs()["p256"].private, kid("1"))); err != nil {
 			t.Errorf("after %s: %v", name, err)
 		}
+	}
+	if n := endless.Load(); n > 16*maxSet {
+		t.Errorf("%d MiB of an answer without an end were taken", n>>20)
 	}
 	if n := elsewhere.asked.Load(); n != 0 {
 		t.Error("the redirect was followed")

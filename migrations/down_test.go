@@ -47,7 +47,7 @@ func TestDown(t *testing.T) {
 			`INSERT INTO broadcasts (id, streamer, streamer_name, room, title, started_at, ended_at, version)
 				VALUES ('` + show + `', 'alice', 'Alice', 'r', 'Chess', 1, 2, 5)`,
 			`INSERT INTO webhooks (id, url, events, secret, created_at, created_by) VALUES ('w', 'https://e', '[]', 's', 1, 'a')`,
-			`INSERT INTO bans (room, target, actor, created_at) VALUES ('*', 'mallory', 'admin', 1)`,
+			`INSERT INTO revocations (target, actor, created_at) VALUES ('sub:mallory', 'admin', 1)`,
 		} {
 			if _, err := db.ExecContext(ctx, insert); err != nil {
 				t.Fatal(err)
@@ -55,20 +55,20 @@ func TestDown(t *testing.T) {
 		}
 
 		steps, err = migrations.Down(ctx, db, d)
-		wantSteps(t, "one step", steps, err, 3)
-		wantStatus(t, db, d, "one step", 2)
+		wantSteps(t, "one step", steps, err, 4)
+		wantStatus(t, db, d, "one step", 3)
 		if b, w := count(t, db, "broadcasts"), count(t, db, "webhooks"); b != 1 || w != 1 {
 			t.Errorf("one step leaves %d broadcasts and %d webhooks", b, w)
 		}
 		if steps, err = migrations.Apply(ctx, db, d); err != nil || len(steps) != 1 {
 			t.Errorf("up again: %+v, %v", steps, err)
 		}
-		if got := count(t, db, "bans"); got != 0 {
-			t.Errorf("up again: %d bans are there", got)
+		if got := count(t, db, "revocations"); got != 0 {
+			t.Errorf("up again: %d revocations are there", got)
 		}
 
 		steps, err = migrations.DownTo(ctx, db, d, 1)
-		wantSteps(t, "to the first", steps, err, 3, 2)
+		wantSteps(t, "to the first", steps, err, 4, 3, 2)
 		wantStatus(t, db, d, "to the first", 1)
 		steps, err = migrations.DownTo(ctx, db, d, 2)
 		wantSteps(t, "back to what is ahead", steps, err)
@@ -86,7 +86,7 @@ func TestDown(t *testing.T) {
 		}
 
 		steps, err = migrations.DownTo(ctx, db, d, 0)
-		wantSteps(t, "everything", steps, err, 3, 2, 1)
+		wantSteps(t, "everything", steps, err, 4, 3, 2, 1)
 		if got := tables(t, db, d); !slices.Equal(got, []string{"goose_db_version"}) {
 			t.Errorf("everything was taken back, and there is %q", got)
 		}
@@ -157,8 +157,8 @@ func TestDownThatFailsHalfway(t *testing.T) {
 			t.Fatal(err)
 		}
 		steps, err := migrations.DownTo(ctx, db, d, 0)
-		if err == nil || len(steps) != 1 || steps[0].Version != 3 {
-			t.Errorf("got %+v, %v, want the third, and an error", steps, err)
+		if err == nil || len(steps) != 2 || steps[0].Version != 4 || steps[1].Version != 3 {
+			t.Errorf("got %+v, %v, want the fourth and the third, and an error", steps, err)
 		}
 		wantStatus(t, db, d, "halfway", 2)
 	})

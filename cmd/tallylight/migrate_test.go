@@ -37,25 +37,25 @@ func TestMigrate(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, value string) {
 		t.Setenv("TALLYLIGHT_DATABASE", value)
 		t.Setenv("TALLYLIGHT_YES", "true") // which must not count
-		const none = "version  name        applied\n1        broadcasts  pending\n2        webhooks    pending\n3        moderation  pending\n"
+		const none = "version  name         applied\n1        broadcasts   pending\n2        webhooks     pending\n3        moderation   pending\n4        revocations  pending\n"
 		says(t, none, "migrate", "status")
-		says(t, "applied  1  broadcasts  in TIME\napplied  2  webhooks    in TIME\napplied  3  moderation  in TIME\n", "migrate", "up")
+		says(t, "applied  1  broadcasts   in TIME\napplied  2  webhooks     in TIME\napplied  3  moderation   in TIME\napplied  4  revocations  in TIME\n", "migrate", "up")
 		says(t, "nothing to do\n", "migrate", "up")
-		says(t, "version  name        applied\n1        broadcasts  TIME\n2        webhooks    TIME\n3        moderation  TIME\n", "migrate", "status")
+		says(t, "version  name         applied\n1        broadcasts   TIME\n2        webhooks     TIME\n3        moderation   TIME\n4        revocations  TIME\n", "migrate", "status")
 		for _, bad := range []struct{ args, mentions string }{
 			{"migrate down", "--yes"},
 			{"migrate down --to 0", "--yes"},
 			{"migrate down --yes --to=-1", "--to"},
-			{"migrate down --yes --to 4", "--to"},
+			{"migrate down --yes --to 5", "--to"},
 		} {
 			code, out, errOut := run(strings.Fields(bad.args)...)
 			if code != exitUsage || !strings.Contains(errOut, bad.mentions) || out != "" {
 				t.Errorf("%s: exit code %d, %q, %q, want %d and a word on %s", bad.args, code, out, errOut, exitUsage, bad.mentions)
 			}
 		}
-		says(t, "taken back  3  moderation  in TIME\n", "migrate", "down", "--yes")
-		says(t, "nothing to do\n", "migrate", "down", "--yes", "--to", "2")
-		says(t, "taken back  2  webhooks    in TIME\ntaken back  1  broadcasts  in TIME\n", "migrate", "down", "--yes", "--to", "0")
+		says(t, "taken back  4  revocations  in TIME\n", "migrate", "down", "--yes")
+		says(t, "nothing to do\n", "migrate", "down", "--yes", "--to", "3")
+		says(t, "taken back  3  moderation  in TIME\ntaken back  2  webhooks    in TIME\ntaken back  1  broadcasts  in TIME\n", "migrate", "down", "--yes", "--to", "0")
 		says(t, "nothing to do\n", "migrate", "down", "--yes")
 		says(t, none, "migrate", "status", "--database", value)
 	})
@@ -103,8 +103,8 @@ func execSQL(t *testing.T, value, statement string) {
 func TestServeRefusesASchema(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, value string) {
 		serve := "serve --dev --listen 127.0.0.1:0 --database " + value
-		wantRefused(t, serve+" --no-migrate", "--database", "3 of 3", `"tallylight migrate up"`)
-		says(t, "version  name        applied\n1        broadcasts  pending\n2        webhooks    pending\n3        moderation  pending\n",
+		wantRefused(t, serve+" --no-migrate", "--database", "4 of 4", `"tallylight migrate up"`)
+		says(t, "version  name         applied\n1        broadcasts   pending\n2        webhooks     pending\n3        moderation   pending\n4        revocations  pending\n",
 			"migrate", "status", "--database", value)
 		if code, _, errOut := run("migrate", "up", "--database", value); code != exitOK {
 			t.Fatal(errOut)

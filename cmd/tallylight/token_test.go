@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"io"
 	"strings"
@@ -30,6 +31,7 @@ func runToken(t *testing.T, stdin string, args ...string) (string, error) {
 		return "", err
 	}
 	cmd.Check.stdin = strings.NewReader(stdin)
+	ctx.BindTo(t.Context(), (*context.Context)(nil))
 	ctx.BindTo(&out, (*io.Writer)(nil))
 	err = ctx.Run()
 	return out.String(), err
