@@ -8,7 +8,6 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -163,7 +162,7 @@ func (s *Server) allowsOrigin(r *http.Request) bool {
 		return true
 	}
 	if len(s.cfg.Origins) > 0 {
-		return slices.ContainsFunc(s.cfg.Origins, func(allowed string) bool { return strings.EqualFold(allowed, origin) })
+		return s.cfg.Origins.Allow(origin)
 	}
 	u, err := url.Parse(origin)
 	return err == nil && strings.EqualFold(u.Host, r.Host)

@@ -121,9 +121,15 @@ func TestOrigins(t *testing.T) {
 		{"same host, but a list", []string{"https://good.example"}, "http://pipe", false},
 		{"a suffix", []string{"https://good.example"}, "https://good.example.bad.example", false},
 		{"opaque", nil, "null", false},
+		{"a pattern", []string{"https://*.good.example"}, "https://a.good.example", true},
+		{"beside a pattern", []string{"https://*.good.example"}, "https://bad.example", false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			onNode(t, func(c *Config) { c.Origins = test.allowed }, func(t *testing.T, n *node) {
+			origins, err := auth.ParseOrigins(test.allowed)
+			if err != nil {
+				t.Fatal(err)
+			}
+			onNode(t, func(c *Config) { c.Origins = origins }, func(t *testing.T, n *node) {
 				status := n.handshake(t, map[string]string{"Origin": test.origin})
 				if ok := status == 101; ok != test.ok || (!ok && status != 403) {
 					t.Errorf("answered %d", status)

@@ -82,9 +82,9 @@ type Config struct {
 	// Ping is how often the server pings; 0 means DefaultPing, negative never.
 	// Without pings, the heartbeat's deadline holds for every connection.
 	Ping time.Duration
-	// Origins are the origins (scheme://host[:port]) of pages that may
-	// connect. Empty: only pages from the host that was asked for.
-	Origins []string
+	// Origins are the origins of pages that may connect. Empty: only pages from
+	// the host that was asked for.
+	Origins auth.Origins
 	// Admit bounds who is connected to this node, and how fast they come;
 	// AdmitFrom the same for those from one address, which of IPv6 is a /64.
 	// The zero Bound lets everybody in.

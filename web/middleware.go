@@ -3,7 +3,6 @@ package web
 import (
 	"net/http"
 	"runtime/debug"
-	"slices"
 	"strings"
 	"time"
 )
@@ -23,7 +22,7 @@ func (s *server) cors(next http.Handler) http.Handler {
 		h := w.Header()
 		h.Add("Vary", "Origin")
 		origin := r.Header.Get("Origin")
-		allowed := slices.ContainsFunc(s.cfg.Origins, func(o string) bool { return strings.EqualFold(strings.TrimSuffix(o, "/"), origin) })
+		allowed := s.cfg.Origins.Allow(origin)
 		if allowed {
 			h.Set("Access-Control-Allow-Origin", origin)
 			h.Set("Access-Control-Expose-Headers", "Retry-After")

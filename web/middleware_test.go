@@ -10,10 +10,18 @@ import (
 	"github.com/tallylight/tallylight/auth"
 )
 
+func origins(patterns ...string) auth.Origins {
+	list, err := auth.ParseOrigins(patterns)
+	if err != nil {
+		panic(err)
+	}
+	return list
+}
+
 func TestCORS(t *testing.T) {
 	preflight := []string{"Access-Control-Request-Method", "POST", "Access-Control-Request-Headers", "authorization,idempotency-key", "Origin"}
 	from := func(origin string) []string { return append(preflight, origin) }
-	allowed := func(c *Config) { c.Origins = []string{"https://a.example", "http://b.example:8080/"} }
+	allowed := func(c *Config) { c.Origins = origins("https://a.example", "http://b.example:8080/") }
 	inWorld(t, func(t *testing.T, w *world) {
 		token := w.scoped(auth.ScopeAdmin)
 		for _, origin := range []string{"https://a.example", "http://b.example:8080", "https://A.example"} {
@@ -76,7 +84,7 @@ func TestOriginsWhateverTheHost(t *testing.T) {
 				t.Errorf("another, on host %s: got %d and allowed origin %q", host, get.status, got)
 			}
 		}
-	}, public, func(c *Config) { c.Origins = []string{"https://a.example"} })
+	}, public, func(c *Config) { c.Origins = origins("https://a.example") })
 }
 
 func TestRequestsAreLoggedWithoutSecrets(t *testing.T) {

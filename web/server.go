@@ -63,9 +63,8 @@ type Config struct {
 	WebhookDue func()
 	// PublicDirectory lets anybody ask who is live.
 	PublicDirectory bool
-	// Origins are the origins (scheme://host[:port]) of pages that may use the
-	// API beside the node's own.
-	Origins []string
+	// Origins are the origins of pages that may use the API beside the node's own.
+	Origins auth.Origins
 	// TrustedProxies are the proxies whose X-Forwarded-For is believed; empty:
 	// nobody's. Whoever has one of these addresses may claim to be anybody, so
 	// they should be no client's.

@@ -51,7 +51,7 @@ func TestSocketIsNotWrapped(t *testing.T) {
 			t.Errorf("got %q, %v", got, err)
 		}
 	}, func(c *Config) {
-		c.Origins = []string{"https://a.example"}
+		c.Origins = origins("https://a.example")
 		c.Socket = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			conn, _, err := w.(http.Hijacker).Hijack()
 			if err != nil {

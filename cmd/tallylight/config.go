@@ -4,10 +4,10 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"net/netip"
-	"net/url"
 	"regexp"
-	"strings"
 	"time"
+
+	"github.com/tallylight/tallylight/auth"
 )
 
 // serveCmd is the configuration of a node; there is no other.
@@ -22,7 +22,7 @@ type serveCmd struct {
 
 	keyFlags
 
-	AllowedOrigin   []string `placeholder:"ORIGIN" help:"Origin of pages that may connect, such as https://example.com (default: only pages of the host they connect to)."`
+	AllowedOrigin   []string `placeholder:"ORIGIN" help:"Origin of pages that may connect, such as https://example.com or https://*.example.com:*; * for every page (default: only pages of the host they connect to)."`
 	TrustedProxy    []string `placeholder:"CIDR" help:"Network of proxies whose X-Forwarded-For is believed, such as 10.0.0.0/8 or one address (default: none)."`
 	PublicDirectory bool     `help:"Let anybody ask who is live, without a token."`
 
@@ -47,6 +47,7 @@ type serveCmd struct {
 	Dev bool `help:"Everything in memory (but for --redis), a secret of its own, and ready-made links: to try it out."`
 
 	proxies []netip.Prefix // TrustedProxy, once checked
+	origins auth.Origins   // AllowedOrigin, likewise
 }
 
 // check finds what the parser can't see, and fills in what depends on --dev.
@@ -91,11 +92,9 @@ func (c *serveCmd) check() error {
 	if err := c.checkICE(); err != nil {
 		return err
 	}
-	for i, origin := range c.AllowedOrigin {
-		c.AllowedOrigin[i] = strings.TrimSuffix(origin, "/")
-		if u, err := url.Parse(origin); err != nil || u.Scheme == "" || u.Host == "" || c.AllowedOrigin[i] != u.Scheme+"://"+u.Host {
-			return usagef("--allowed-origin %q is not an origin such as https://example.com", origin)
-		}
+	var err error
+	if c.origins, err = auth.ParseOrigins(c.AllowedOrigin); err != nil {
+		return usagef("--allowed-origin %w", err)
 	}
 	return nil
 }
