@@ -1,0 +1,79 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { connect, createServer, type AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+/** A balancer in front of a node, the real one. */
+export interface Proxy {
+  /** The same link, by way of it. */
+  through: (link: string) => string;
+  close: () => Promise<void>;
+}
+
+/** Starts nginx before a node. It sends the node a `Host` of its own, as balancers do. */
+export async function newProxy(to: string, host: string): Promise<Proxy> {
+  const first = new URL(to);
+  const port = await freePort();
+  const folder = await mkdtemp(join(tmpdir(), 'tallylight-nginx-'));
+  const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((kind) => `${kind}_temp_path ${folder}/${kind};`).join('\n');
+  await writeFile(
+    join(folder, 'nginx.conf'),
+    `daemon off; pid ${folder}/pid; error_log ${folder}/error.log;
+events {}
+http {
+  access_log off;
+  ${temporary}
+  server {
+    listen 127.0.0.1:${port};
+    location / {
+      proxy_pass http://${first.host};
+      proxy_http_version 1.1;
+      proxy_set_header Host ${host};
+      proxy_set_header Upgrade $http_upgrade;
+      proxy_set_header Connection $http_connection;
+    }
+  }
+}`,
+  );
+  const child = spawn(process.env['NGINX'] ?? 'nginx', ['-c', join(folder, 'nginx.conf'), '-p', folder, '-e', join(folder, 'error.log')], {
+    stdio: 'inherit',
+    env: { ...process.env, PATH: `${process.env['PATH'] ?? ''}:/usr/sbin:/usr/local/sbin` },
+  });
+  await listening(port);
+  return {
+    through: (link) => link.replace(first.host, `127.0.0.1:${port}`),
+    close: async () => {
+      if (child.exitCode === null) {
+        const gone = once(child, 'exit');
+        child.kill('SIGTERM');
+        await gone;
+      }
+      await rm(folder, { recursive: true });
+    },
+  };
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
+}
+
+async function listening(port: number): Promise<void> {
+  for (const giveUp = Date.now() + 10_000; ; ) {
+    const socket = connect(port, '127.0.0.1');
+    const up = await new Promise<boolean>((tell) => {
+      socket.on('connect', () => tell(true));
+      socket.on('error', () => tell(false));
+    });
+    socket.destroy();
+    if (up) return;
+    if (Date.now() > giveUp) throw new Error('nginx did not come up');
+    await new Promise((done) => setTimeout(done, 50));
+  }
+}
