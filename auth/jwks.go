@@ -160,7 +160,7 @@ func (r *remote) fetch(unknown bool) *flight {
 	return f
 }
 
-// wait waits until the fetch is over.
+// wait waits until the fetch is over. What is wrong with it is for run to log.
 func (f *flight) wait(ctx context.Context) error {
 	select {
 	case <-f.done:
@@ -222,7 +222,7 @@ func verifies(ops []jwkset.KEYOPS) bool {
 }
 
 // find returns the keys of this id. If there is none, the set may be older than the key, and is fetched again, unless that
-// was done a moment ago: it blocks for about fetchTimeout at most.
+// was done a moment ago: it blocks until then, for about fetchTimeout at most. ErrKeysAway if the context ends before.
 func (r *remote) find(ctx context.Context, id string) (keyring, error) {
 	for range 2 { // the first may be one that was under way when the key was made
 		if keys := r.known(id); keys != nil {
@@ -232,7 +232,9 @@ func (r *remote) find(ctx context.Context, id string) (keyring, error) {
 		if f == nil {
 			break
 		}
-		_ = f.wait(ctx) // run logs what is wrong
+		if _ = f.wait(ctx); ctx.Err() != nil {
+			return nil, ErrKeysAway // it may be among those that are on their way
+		}
 	}
 	keys := r.known(id)
 	if keys == nil && r.keys.Load() == nil {

@@ -2,6 +2,7 @@ package auth
 
 import (
 	"bytes"
+	"context"
 	"crypto"
 	"crypto/rand"
 	"crypto/rsa"
@@ -183,6 +184,44 @@ func TestKeySetRotates(t *testing.T) {
 	}
 	got, err := v.Verify(t.Context(), signedBy(t, "ES256", pairs()["p256"].private, kid("1")))
 	wantRefused(t, got, err, ReasonKey)
+}
+
+// Who can't wait is put off while it is not known whether the key is there.
+func TestKeySetWithoutWaiting(t *testing.T) {
+	i := newIssuer(t)
+	i.publish(jwkOf(t, "p256", "1", nil))
+	v := i.newVerifier(t, nil)
+	arrived := make(chan struct{})
+	i.serve(func(w http.ResponseWriter, _ *http.Request) {
+		<-arrived
+		fmt.Fprintf(w, `{"keys":[%s]}`, jwkOf(t, "ed25519", "2", nil))
+	})
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	known, young, made := signedBy(t, "ES256", pairs()["p256"].private, kid("1")), signedBy(t, "EdDSA", pairs()["ed25519"].private, kid("2")), signedBy(t, "ES256", pairs()["p256"].private, kid("3"))
+	for range 3 {
+		if _, err := v.Verify(ended, young); !errors.Is(err, ErrKeysAway) {
+			t.Errorf("while the set is being fetched: %v, want %v", err, ErrKeysAway)
+		}
+		if _, err := v.Verify(ended, known); err != nil {
+			t.Errorf("a key that is known: %v", err)
+		}
+	}
+	close(arrived)
+	for v.set.fetching() {
+		time.Sleep(time.Millisecond)
+	}
+	if _, err := v.Verify(ended, young); err != nil {
+		t.Errorf("once it was fetched: %v", err)
+	}
+	got, err := v.Verify(ended, made)
+	wantRefused(t, got, err, ReasonKey)
+}
+
+func (r *remote) fetching() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.flight != nil
 }
 
 // Whoever makes up key ids can't have the set fetched all the time.

@@ -150,7 +150,7 @@ func (v *Verifier) Ready() error {
 
 // Verify returns who the token's bearer is. The token is not trusted in any way. The error is an *Error, or ErrKeysAway.
 // It blocks only for a token whose key is in no set that was fetched, see Config.KeySet: that may be fetched again, which
-// takes some seconds at most.
+// takes some seconds at most. If the context ends before, it is ErrKeysAway; with one that has ended it never blocks.
 func (v *Verifier) Verify(ctx context.Context, token string) (*Identity, error) {
 	if err := checkShape(token); err != nil {
 		return nil, err

@@ -111,6 +111,14 @@ func (s *Server) admit(r *http.Request) (*visitors, *auth.Identity, *problem) {
 	return visitors, identity, problem
 }
 
+// ended is for what must not wait: handshakes are answered a few at a time. A token whose key is still to be fetched is put
+// off, and good when its owner comes back.
+var ended = func() context.Context {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	return ctx
+}()
+
 // check looks at what is in a handshake.
 func (s *Server) check(r *http.Request) (*auth.Identity, *problem) {
 	if offered := r.Header.Values("Sec-WebSocket-Protocol"); len(offered) > 0 && !offers(offered, Subprotocol) {
@@ -125,7 +133,7 @@ func (s *Server) check(r *http.Request) (*auth.Identity, *problem) {
 	}
 	var identity *auth.Identity
 	if err == nil {
-		identity, err = s.cfg.Verifier.Verify(r.Context(), token)
+		identity, err = s.cfg.Verifier.Verify(ended, token)
 	}
 	if err == nil {
 		err = s.cfg.Hub.Recognizes(identity)
