@@ -17,6 +17,7 @@ type Bound struct {
 	Connections int // open at a time; 0: any number
 	PerSecond   int // handshakes; 0: any number
 	Burst       int // handshakes at once; 0: as many as in a second
+	Strangers   int // open at a time that have not said who they are; 0: any number. For addresses alone
 }
 
 // longestWait is how long somebody is sent away for at most.
@@ -35,9 +36,10 @@ type gate struct {
 
 // visitors are those of a node, or from one address. gate.mu guards them.
 type visitors struct {
-	inside int
-	pace   *rate.Limiter // nil: there is no bound
-	back   *rate.Limiter // gives those who are sent away a time of their own to come back at
+	inside    int
+	strangers int           // of them, those who have not said who they are
+	pace      *rate.Limiter // nil: there is no bound
+	back      *rate.Limiter // gives those who are sent away a time of their own to come back at
 }
 
 // full says why nobody is let in, and for how long that lasts.
@@ -56,7 +58,7 @@ const minVisited = 1024
 
 func newGate(node, address Bound) *gate {
 	g := &gate{node: node, address: address, all: visitorsWithin(node), sweepAt: minVisited}
-	if address.Connections > 0 || address.PerSecond > 0 {
+	if address.Connections > 0 || address.PerSecond > 0 || address.Strangers > 0 {
 		g.from = make(map[netip.Prefix]*visitors)
 	}
 	return g
@@ -112,6 +114,33 @@ func (g *gate) askLocked(remote string, now time.Time) (*visitors, *full) {
 		return nil, why
 	}
 	return theirs, nil
+}
+
+// stranger counts somebody who has entered without saying who they are, until know or leave.
+func (g *gate) stranger(theirs *visitors) *full {
+	if theirs == nil {
+		return nil
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if most := g.address.Strangers; most > 0 && theirs.strangers >= most {
+		return &full{
+			code: CodeRateLimited, after: longestWait / 3,
+			why: fmt.Sprintf("your address has %d connections that have not said hello, which is its bound; if it is a proxy's, the node's --trusted-proxy should name it", most),
+		}
+	}
+	theirs.strangers++
+	return nil
+}
+
+// know takes back what stranger counted.
+func (g *gate) know(theirs *visitors) {
+	if theirs == nil {
+		return
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	theirs.strangers--
 }
 
 // leave takes back what enter counted.

@@ -84,7 +84,7 @@ func BenchmarkHeartbeat(b *testing.B) {
 	for b.Loop() {
 		// Below the limit on messages, which this would be above.
 		b.StopTimer()
-		time.Sleep(time.Second / messagesPerSecond)
+		time.Sleep(time.Second / DefaultMessages)
 		b.StartTimer()
 		_, _ = p.Write(beat)
 		p.frame(b)

@@ -94,6 +94,11 @@ func (s *session) handleHello(id string, m Hello) error {
 		s.srv.cfg.Hub.Recheck(s) // no welcome: it closes with 4412
 		return nil
 	}
+	if s.account = s.srv.accounts.enter(identity.User); s.account == nil {
+		s.end(causeTooMany.because(s.srv.tooManyOf().why))
+		return nil
+	}
+	s.srv.gate.know(s.visitors)
 	s.authenticate(identity, id)
 	return nil
 }
@@ -129,8 +134,8 @@ func (s *session) handleJoin(id string, m Join) error {
 		return refuse(CodeBadRequest, "role must be viewer, streamer or moderator")
 	case !s.identity.Load().MayJoin(m.Room, m.Role):
 		return refuse(CodeForbidden, "the token has no grant to join this room as %s", m.Role)
-	case !again && len(s.joined) >= MaxRooms:
-		return refuse(CodeTooLarge, "a connection joins at most %d rooms; leave one first", MaxRooms)
+	case !again && len(s.joined) >= s.srv.cfg.Rules.Rooms:
+		return refuse(CodeTooLarge, "a connection joins at most %d rooms; leave one first", s.srv.cfg.Rules.Rooms)
 	case s.srv.draining.Load() && !again:
 		return refuse(CodeUnavailable, "this node is draining; come back to another one")
 	}
@@ -259,7 +264,8 @@ func (s *session) handlePublish(id string, m Publish) error {
 		return err
 	}
 	if m.Event == rooms.EventChat {
-		if err := limit(lazily(&s.chat, chatPerSecond, chatBurst), "chat is limited to %d a second in bursts of %d", chatPerSecond, chatBurst); err != nil {
+		perSecond := s.srv.cfg.Rules.Chat
+		if err := limit(s.srv.accounts.allow(s.account).chat, "chat is limited to %d a second in bursts of %d", perSecond, chatBurst*perSecond); err != nil {
 			return err
 		}
 	}

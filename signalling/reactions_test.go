@@ -113,10 +113,10 @@ func TestReactionsAreLimitedAsMessages(t *testing.T) {
 		pass(time.Second)
 		var err error
 		taken := 0
-		for ; err == nil && taken < 2*messagesBurst; taken++ {
+		for ; err == nil && taken < 2*burst*DefaultMessages; taken++ {
 			err = bob.React(background, "alice", "heart")
 		}
-		if codeOf(err) != CodeRateLimited || taken != messagesBurst+1 {
+		if codeOf(err) != CodeRateLimited || taken != burst*DefaultMessages+1 {
 			t.Errorf("after %d: %v", taken, err)
 		}
 		if _, err := bob.Chat(background, "alice", "hello"); codeOf(err) != CodeRateLimited {
@@ -148,7 +148,7 @@ func (n *node) flood(t *testing.T, fans int, message string) (*stranger, *actor)
 		members = append(members, a)
 	}
 	pass(time.Second)
-	frame := []byte(strings.Repeat(message+"\n", messagesBurst))
+	frame := []byte(strings.Repeat(message+"\n", burst*DefaultMessages))
 	for _, a := range members {
 		if err := a.SendRaw(background, frame); err != nil {
 			t.Fatal(err)
@@ -174,7 +174,7 @@ func TestReactionsToWhoDoesNotRead(t *testing.T) {
 	onNode(t, nil, func(t *testing.T, n *node) {
 		snail, fan := n.flood(t, 50, `{"type":"publish","room":"alice","event":"reaction","data":{"kind":"heart"}}`)
 		counts, times := fan.reactions()
-		if want := 50 * messagesBurst; counts["heart"] != want || times > 2 {
+		if want := 50 * burst * DefaultMessages; counts["heart"] != want || times > 2 {
 			t.Errorf("a fan was told %v in %d messages, want %d in at most two", counts, times, want)
 		}
 		if err := fan.React(background, "alice", "last"); err != nil {
@@ -190,7 +190,7 @@ func TestReactionsToWhoDoesNotRead(t *testing.T) {
 				var m rooms.ReactionsMessage
 				if json.Unmarshal([]byte(line), &m) == nil && m.Type == "reactions" {
 					if heard += m.Counts["heart"]; m.Counts["last"] == 1 {
-						if heard != 50*messagesBurst {
+						if heard != 50*burst*DefaultMessages {
 							t.Errorf("the snail was told of %d", heard)
 						}
 						return

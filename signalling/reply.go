@@ -90,5 +90,5 @@ func errorOf(err error) *Error {
 }
 
 func (e *Error) reply(re string) Failure {
-	return Failure{Type: "error", Re: re, Code: e.Code, Message: e.Message, RetryAfterMS: e.RetryAfter.Milliseconds()}
+	return Failure{Type: "error", Re: re, Code: e.Code, Message: e.Message, RetryAfterMS: (e.RetryAfter + time.Millisecond - 1).Milliseconds()}
 }

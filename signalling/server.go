@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -29,6 +30,7 @@ type Server struct {
 	sessions sync.WaitGroup
 	writers  *writers
 	gate     *gate
+	accounts *accounts
 	draining atomic.Bool
 	leaving  sync.Once // everybody was told to
 
@@ -39,7 +41,7 @@ type Server struct {
 // NewServer returns a server; Run must run while it serves.
 func NewServer(cfg Config) *Server {
 	cfg = cfg.withDefaults()
-	s := &Server{cfg: cfg, wheel: wheel{every: cfg.tick()}, writers: newWriters(), gate: newGate(cfg.Admit, cfg.AdmitFrom), open: make(map[*session]struct{})}
+	s := &Server{cfg: cfg, wheel: wheel{every: cfg.tick()}, writers: newWriters(), gate: newGate(cfg.Admit, cfg.AdmitFrom), accounts: newAccounts(cfg.Rules), open: make(map[*session]struct{})}
 	s.metrics = newMetrics(cfg.Metrics)
 	return s
 }
@@ -55,7 +57,7 @@ func (s *Server) Draining() bool { return s.draining.Load() }
 // ServeHTTP upgrades a request to a session, or refuses it with a problem
 // document. It returns as soon as the session runs.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	visitors, identity, problem := s.admit(r)
+	in, problem := s.admit(r)
 	if problem != nil {
 		s.metrics.turnedAway.WithLabelValues(string(problem.Code)).Inc()
 		s.cfg.Logger.Info("signalling: handshake refused", "remote", r.RemoteAddr, "code", problem.Code, "reason", problem.Detail)
@@ -63,7 +65,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	session := newSession(s, s.cfg.Node+"-"+randomID(), r.RemoteAddr)
-	session.visitors = visitors
+	session.visitors, session.account = in.visitors, in.account
 	conn, err := websocket.Accept(&upgrade{ResponseWriter: w, socket: &session.sock}, r, &websocket.AcceptOptions{
 		Subprotocols:       []string{Subprotocol},
 		InsecureSkipVerify: true, // admit has looked at the origin
@@ -71,13 +73,13 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		OnPongReceived:     func(context.Context, []byte) { session.life.pong(s.wheel.now()) },
 	})
 	if err != nil {
-		s.gate.leave(visitors)
+		s.letGo(in)
 		s.cfg.Logger.Info("signalling: handshake failed", "remote", r.RemoteAddr, "error", err)
 		return
 	}
 	conn.SetReadLimit(MaxFrame)
 	session.conn = conn
-	s.begin(session, identity)
+	s.begin(session, in.identity)
 }
 
 // Full says why a handshake from this address (ip:port) would be refused now, whatever is in it, and when one may be let
@@ -95,20 +97,55 @@ func (s *Server) Full(remote string) (why string, after time.Duration) {
 // leaving is why a node that drains lets nobody in.
 var leaving = &full{code: CodeUnavailable, why: "this node is draining; come back to another one", after: time.Second}
 
-// admit decides on a handshake before anything is kept for it. Who is admitted has entered the gate.
-func (s *Server) admit(r *http.Request) (*visitors, *auth.Identity, *problem) {
+// admission is what is counted of a handshake that was admitted.
+type admission struct {
+	visitors *visitors
+	identity *auth.Identity // nil: hello follows
+	account  *account       // nil likewise
+}
+
+// admit decides on a handshake before anything is kept for it. Who is admitted has entered the gate, and their account or
+// the strangers there.
+func (s *Server) admit(r *http.Request) (in admission, _ *problem) {
 	if s.draining.Load() {
-		return nil, nil, leaving.problem()
+		return in, leaving.problem()
 	}
-	visitors, f := s.gate.enter(r.RemoteAddr)
-	if f != nil {
-		return nil, nil, f.problem()
+	var f *full
+	if in.visitors, f = s.gate.enter(r.RemoteAddr); f != nil {
+		return in, f.problem()
 	}
 	identity, problem := s.check(r)
-	if problem != nil {
-		s.gate.leave(visitors)
+	if problem == nil {
+		if identity == nil {
+			f = s.gate.stranger(in.visitors)
+		} else if in.account = s.accounts.enter(identity.User); in.account == nil {
+			f = s.tooManyOf()
+		}
+		in.identity = identity
+		if f != nil {
+			problem = f.problem()
+		}
 	}
-	return visitors, identity, problem
+	if problem != nil {
+		s.gate.leave(in.visitors)
+	}
+	return in, problem
+}
+
+// letGo takes back what admit has counted.
+func (s *Server) letGo(in admission) {
+	switch {
+	case in.account != nil:
+		s.accounts.leave(in.identity.User, in.account, sent{})
+	default:
+		s.gate.know(in.visitors)
+	}
+	s.gate.leave(in.visitors)
+}
+
+// tooManyOf is why a user gets no further connection.
+func (s *Server) tooManyOf() *full {
+	return &full{code: CodeRateLimited, after: longestWait / 3, why: fmt.Sprintf("you have %d connections here, which is the bound", s.cfg.Rules.UserConnections)}
 }
 
 // ended is for what must not wait: handshakes are answered a few at a time. A token whose key is still to be fetched is put
@@ -224,6 +261,12 @@ func (s *Server) remove(session *session) {
 func (s *Server) forget(session *session) {
 	session.gone.Store(true)
 	s.wheel.look(session)
+	switch {
+	case session.account != nil:
+		s.accounts.leave(session.User().ID, session.account, session.sent())
+	default:
+		s.gate.know(session.visitors)
+	}
 	s.gate.leave(session.visitors)
 }
 

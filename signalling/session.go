@@ -33,6 +33,7 @@ type session struct {
 	from string // the peer's address
 
 	visitors *visitors // those whom the gate counts it among
+	account  *account  // whose it is; nil until authenticated, and never changed then
 
 	// Used by any goroutine.
 	identity atomic.Pointer[auth.Identity] // nil until authenticated
@@ -48,7 +49,7 @@ type session struct {
 	// Owned by the inbox's goroutine, and by takeApart once the inbox is closed.
 	joined   memberships
 	messages *rate.Limiter
-	chat     *rate.Limiter // nil until the first time
+	bytes    *rate.Limiter // nil until the first time
 	rosters  *rate.Limiter // of questions about members; nil until the first time
 	acts     *rate.Limiter // of moderation; nil until the first time
 	signals  *rate.Limiter // of the bytes of signals; nil until the first time
@@ -63,7 +64,7 @@ var (
 
 // newSession returns a session that has no connection yet.
 func newSession(srv *Server, id, from string) *session {
-	s := &session{srv: srv, id: id, from: from, messages: rate.NewLimiter(messagesPerSecond, messagesBurst)}
+	s := &session{srv: srv, id: id, from: from, messages: newLimiter(srv.cfg.Rules.Messages, burst)}
 	s.in.init(s.handleFrame)
 	s.out.writers, s.out.out = srv.writers, s
 	s.life.begin(srv.wheel.now(), srv.cfg.Ping)
@@ -165,7 +166,7 @@ func (s *session) handleFrame(frame []byte) {
 func (s *session) handleMessage(raw []byte) {
 	envelope, err := parseEnvelope(raw)
 	if err == nil {
-		err = s.admit()
+		err = s.admit(len(raw))
 	}
 	if err == nil {
 		err = s.dispatch(envelope, raw)
@@ -180,12 +181,12 @@ func (s *session) handleMessage(raw []byte) {
 	}
 	s.srv.metrics.refused.WithLabelValues(string(told.Code)).Inc()
 	s.sendMessage(told.reply(envelope.ID))
-	s.countAgainst(told)
+	s.countAgainst(told, len(raw))
 }
 
 // countAgainst ends the session of a peer that does not speak the protocol, or
 // does not slow down when it is told to.
-func (s *session) countAgainst(e *Error) {
+func (s *session) countAgainst(e *Error, size int) {
 	switch {
 	case e.malformed:
 		if s.bad++; s.bad >= maxBad {
@@ -193,7 +194,7 @@ func (s *session) countAgainst(e *Error) {
 		}
 	case e.Code == CodeRateLimited:
 		// Not in a row: between two refusals a flood always gets some through.
-		if !lazily(&s.patience, forgivenPerSecond, maxLimited).Allow() {
+		if !lazily(&s.patience, forgivenPerSecond, maxLimited).AllowN(time.Now(), 1+size/lightMessage) {
 			s.end(causeTooMany)
 		}
 	default:
@@ -216,9 +217,44 @@ func parseEnvelope(raw []byte) (Envelope, error) {
 	return e, nil
 }
 
-// admit applies the limit on messages a second.
-func (s *session) admit() error {
-	return limit(s.messages, "messages are limited to %d a second in bursts of %d", messagesPerSecond, messagesBurst)
+// admit applies the limits on messages and bytes a second: the connection's, and its user's.
+func (s *session) admit(size int) error {
+	rules := &s.srv.cfg.Rules
+	if err := limit(s.messages, "messages are limited to %d a second in bursts of %d", rules.Messages, burst*rules.Messages); err != nil {
+		return err
+	}
+	heavy := size > lightMessage
+	if heavy {
+		if s.bytes == nil {
+			s.bytes = newLimiter(rules.Bytes, burst)
+		}
+		if err := limitN(s.bytes, size, "bytes are limited to %d a second in bursts of %d", rules.Bytes, burst*rules.Bytes); err != nil {
+			return err
+		}
+	}
+	if s.account == nil {
+		return nil
+	}
+	theirs := s.account.allowance.Load()
+	if theirs == nil {
+		return nil
+	}
+	if err := limit(theirs.messages, "messages of a user are limited to %d a second in bursts of %d", rules.UserMessages, burst*rules.UserMessages); err != nil || !heavy {
+		return err
+	}
+	return limitN(theirs.bytes, size, "bytes of a user are limited to %d a second in bursts of %d", rules.UserBytes, burst*rules.UserBytes)
+}
+
+// sent returns how much the connection has sent of what it may at once, unless that is less than half.
+func (s *session) sent() (much sent) {
+	now := time.Now()
+	used := func(l *rate.Limiter) int {
+		if l == nil || l.Limit() == rate.Inf || 2*l.TokensAt(now) >= float64(l.Burst()) {
+			return 0
+		}
+		return l.Burst() - int(l.TokensAt(now))
+	}
+	return sent{messages: used(s.messages), bytes: used(s.bytes)}
 }
 
 // lazily returns a limiter that is made the first time: most connections never need it.
@@ -234,7 +270,10 @@ func limit(l *rate.Limiter, format string, args ...any) error { return limitN(l,
 // limitN takes n at once, which is not more than the burst.
 func limitN(l *rate.Limiter, n int, format string, args ...any) error {
 	now := time.Now()
-	r := l.ReserveN(now, n)
+	if l.Limit() == rate.Inf {
+		return nil
+	}
+	r := l.ReserveN(now, min(n, l.Burst())) // one that is larger than all takes all
 	wait := r.DelayFrom(now)
 	if wait == 0 {
 		return nil
@@ -249,7 +288,7 @@ func limitN(l *rate.Limiter, n int, format string, args ...any) error {
 func (s *session) authenticate(id *auth.Identity, request string) {
 	s.identity.Store(id)
 	s.srv.wheel.look(s)
-	cfg := s.srv.cfg
+	cfg, rules := &s.srv.cfg, &s.srv.cfg.Rules
 	s.sendMessage(Welcome{
 		Type:        "welcome",
 		Re:          request,
@@ -259,10 +298,10 @@ func (s *session) authenticate(id *auth.Identity, request string) {
 		HeartbeatMS: cfg.Heartbeat.Milliseconds(),
 		PingMS:      max(cfg.Ping, 0).Milliseconds(),
 		Limits: Limits{
-			FrameBytes: MaxFrame, Rooms: MaxRooms, ChatChars: rooms.MaxChatRunes, EventBytes: rooms.MaxDataBytes,
+			FrameBytes: MaxFrame, Rooms: told(rules.Rooms), ChatChars: rooms.MaxChatRunes, EventBytes: rooms.MaxDataBytes,
 			SDPBytes: MaxSDP, SignalBytes: MaxSignal,
-			MessagesPerSecond: messagesPerSecond, MessagesBurst: messagesBurst,
-			ChatPerSecond: chatPerSecond, ChatBurst: chatBurst,
+			MessagesPerSecond: told(rules.Messages), MessagesBurst: told(times(burst, rules.Messages)),
+			ChatPerSecond: told(rules.Chat), ChatBurst: told(times(chatBurst, rules.Chat)),
 			ReactionKinds: rooms.MaxReactionKinds,
 		},
 		ExpiresAt: presence.MillisOf(id.Expires),

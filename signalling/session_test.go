@@ -169,12 +169,12 @@ func TestTooManyRooms(t *testing.T) {
 			_, err := bob.Join(background, Join{Room: fmt.Sprint("room", i)})
 			return err
 		}
-		for i := range MaxRooms {
+		for i := range DefaultRooms {
 			if err := join(i); err != nil {
 				t.Fatal(err)
 			}
 		}
-		if err := join(MaxRooms); codeOf(err) != CodeTooLarge {
+		if err := join(DefaultRooms); codeOf(err) != CodeTooLarge {
 			t.Errorf("the room after the last: %v", err)
 		}
 		if err := join(0); err != nil {
@@ -183,7 +183,7 @@ func TestTooManyRooms(t *testing.T) {
 		if err := bob.Leave(background, "room1"); err != nil {
 			t.Fatal(err)
 		}
-		if err := join(MaxRooms); err != nil {
+		if err := join(DefaultRooms); err != nil {
 			t.Errorf("after leaving one: %v", err)
 		}
 	})
@@ -317,14 +317,14 @@ func TestRates(t *testing.T) {
 				}
 			}
 		}
-		flood(messagesBurst + 10)
+		flood(burst*DefaultMessages + 10)
 		synctest.Wait()
 		bob.wantOpen()
 		time.Sleep(10 * time.Second)
 		if _, err := bob.Heartbeat(background); err != nil {
 			t.Errorf("after a rest: %v", err)
 		}
-		flood(messagesBurst + maxLimited + 10)
+		flood(burst*DefaultMessages + maxLimited + 10)
 		bob.wantClosed(4429, time.Second)
 	})
 }

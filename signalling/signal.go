@@ -5,8 +5,6 @@ import (
 	"encoding/json"
 	"regexp"
 
-	"golang.org/x/time/rate"
-
 	"github.com/tallylight/tallylight/auth"
 	"github.com/tallylight/tallylight/rooms"
 )
@@ -36,8 +34,11 @@ func (s *session) handleSignal(id string, m Signal) error {
 	if role == auth.RoleStreamer {
 		share = streamersShare
 	}
-	if err := limitN(lazily(&s.signals, rate.Limit(share*signalBytesPerSecond), share*signalBytesBurst), len(m.Data),
-		"signals are limited to %d bytes a second in bursts of %d", share*signalBytesPerSecond, share*signalBytesBurst); err != nil {
+	perSecond := s.srv.cfg.Rules.SignalBytes
+	if s.signals == nil {
+		s.signals = newLimiter(times(share, perSecond), burst)
+	}
+	if err := limitN(s.signals, len(m.Data), "signals are limited to %d bytes a second in bursts of %d", times(share, perSecond), burst*share*perSecond); err != nil {
 		return err
 	}
 	s.srv.cfg.Hub.Signal(context.Background(), s, rooms.Signal{

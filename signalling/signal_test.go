@@ -184,10 +184,10 @@ func TestSignalsOfManyBytes(t *testing.T) {
 			}
 			return taken
 		}
-		if n := sent(bob, rooms.ToStreamer); n != signalBytesBurst/(60<<10) {
+		if n := sent(bob, rooms.ToStreamer); n != (burst*DefaultSignalBytes)/(60<<10) {
 			t.Errorf("a viewer said %d long answers at once", n)
 		}
-		if n := sent(alice, bob.Welcome.Connection); n != streamersShare*signalBytesBurst/(60<<10+30) {
+		if n := sent(alice, bob.Welcome.Connection); n != streamersShare*(burst*DefaultSignalBytes)/(60<<10+30) {
 			t.Errorf("a streamer said %d long answers at once", n)
 		}
 		time.Sleep(2 * time.Second)
@@ -270,7 +270,7 @@ func TestSignalsInAFlood(t *testing.T) {
 		}
 		alice.wantOpen()
 		told := alice.signals()
-		if n := len(told); n < 100 || n > 3*messagesBurst {
+		if n := len(told); n < 100 || n > 3*burst*DefaultMessages {
 			t.Errorf("%d reached the streamer", n)
 		}
 	})

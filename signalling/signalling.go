@@ -41,7 +41,6 @@ const (
 const (
 	MaxFrame   = 128 << 10 // bytes of one frame from a client
 	MaxQueued  = 256 << 10 // bytes that may wait for a slow reader
-	MaxRooms   = 100       // rooms joined at a time
 	MaxRequest = 64        // bytes of a message's id
 
 	// helloTimeout is for browsers, which can't send a header.
@@ -53,19 +52,15 @@ const (
 	// maxBad is how many messages in a row may be no messages at all.
 	maxBad = 10
 	// maxLimited is how many messages may be refused for their rate, of which
-	// forgivenPerSecond are forgotten each second.
+	// forgivenPerSecond are forgotten each second. One of many KiB counts as so
+	// many more: to find out that it is too much costs as much.
 	maxLimited, forgivenPerSecond = 400, 10
 	// expiryNotice is how long before its end a token's owner is told.
 	expiryNotice = 60 * time.Second
 
-	messagesPerSecond, messagesBurst = 50, 200
-	chatPerSecond, chatBurst         = 1, 5
-	rostersPerSecond, rostersBurst   = 5, 20
+	rostersPerSecond, rostersBurst = 5, 20
 	// actsPerSecond are those of a moderator: each is a transaction that all nodes read.
 	actsPerSecond, actsBurst = 5, 20
-	// signalBytes are those of signals; a streamer, who has as many peers, may send so many times that.
-	signalBytesPerSecond, signalBytesBurst = 64 << 10, 256 << 10
-	streamersShare                         = 8
 )
 
 // Config is what a Server is made of.
@@ -89,6 +84,8 @@ type Config struct {
 	// AdmitFrom the same for those from one address, which of IPv6 is a /64.
 	// The zero Bound lets everybody in.
 	Admit, AdmitFrom Bound
+	// Rules bound what clients may do.
+	Rules Rules
 	// ICE names what helps peers to reach each other.
 	ICE ICE
 	// Metrics may be nil.
@@ -102,6 +99,7 @@ func (c Config) withDefaults() Config {
 	if c.Ping == 0 {
 		c.Ping = DefaultPing
 	}
+	c.Rules = c.Rules.withDefaults()
 	c.ICE = c.ICE.withDefaults()
 	return c
 }

@@ -185,7 +185,7 @@ func TestPublishReaction(t *testing.T) {
 			w.publish("stage", service, fmt.Sprintf(`{"event":"reaction","data":{"kind":"%d"}}`, i)).wantStatus(t, "another kind", http.StatusAccepted)
 		}
 		w.publish("stage", service, `{"event":"reaction","data":{"kind":"more"}}`).wantProblem(t, "the 17th kind", 400, "bad_request", "16 kinds")
-		for range eventBurst {
+		for range eventsBurst * defaultEvents {
 			w.publish("stage", carol, heart).wantStatus(t, "burst", http.StatusAccepted)
 		}
 		w.publish("stage", carol, heart).wantProblem(t, "one more", http.StatusTooManyRequests, "rate_limited", "")

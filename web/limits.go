@@ -9,13 +9,41 @@ import (
 	"github.com/tallylight/tallylight/rooms"
 )
 
-// What a user may publish: as much as over one connection, or this API would
-// be the way around the limits there. Backends publish as they like.
+// Rates are how much a user may publish in a second: as much as over one
+// connection, or this API would be the way around the limits there. Backends
+// publish as they like. Of both fields 0 is the default, and a negative number
+// is any.
+type Rates struct {
+	Chat   int // lines; five times as many at once
+	Events int // four times as many at once
+}
+
 const (
-	chatPerSecond, chatBurst   = 1, 5
-	eventPerSecond, eventBurst = 50, 200
+	defaultChat, chatBurst     = 1, 5
+	defaultEvents, eventsBurst = 50, 4
 	actPerSecond, actBurst     = 5, 20
 )
+
+func (r Rates) limiter(kind string) *rate.Limiter {
+	switch kind {
+	case rooms.EventChat:
+		return limiterOf(r.Chat, defaultChat, chatBurst)
+	case moderating:
+		return rate.NewLimiter(actPerSecond, actBurst)
+	default:
+		return limiterOf(r.Events, defaultEvents, eventsBurst)
+	}
+}
+
+func limiterOf(perSecond, usual, burst int) *rate.Limiter {
+	if perSecond == 0 {
+		perSecond = usual
+	}
+	if perSecond < 0 {
+		return rate.NewLimiter(rate.Inf, 0)
+	}
+	return rate.NewLimiter(rate.Limit(perSecond), burst*perSecond)
+}
 
 // moderating is what limits call an act of a moderator, which is no event.
 const moderating = "moderate"
@@ -25,6 +53,8 @@ const minLimiters = 1024
 
 // limits counts what users publish.
 type limits struct {
+	rates Rates // fixed
+
 	mu       sync.Mutex
 	limiters map[limitKey]*rate.Limiter
 	sweepAt  int // how many there may be before the idle ones go
@@ -48,13 +78,7 @@ func (l *limits) take(user, event string) time.Duration {
 	limiter := l.limiters[key]
 	if limiter == nil {
 		l.sweepLocked(now)
-		limiter = rate.NewLimiter(eventPerSecond, eventBurst)
-		switch key.kind {
-		case rooms.EventChat:
-			limiter = rate.NewLimiter(chatPerSecond, chatBurst)
-		case moderating:
-			limiter = rate.NewLimiter(actPerSecond, actBurst)
-		}
+		limiter = l.rates.limiter(key.kind)
 		if l.limiters == nil {
 			l.limiters = make(map[limitKey]*rate.Limiter)
 		}

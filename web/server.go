@@ -65,6 +65,8 @@ type Config struct {
 	PublicDirectory bool
 	// Origins are the origins of pages that may use the API beside the node's own.
 	Origins auth.Origins
+	// Rates are how much a user may publish.
+	Rates Rates
 	// TrustedProxies are the proxies whose X-Forwarded-For is believed; empty:
 	// nobody's. Whoever has one of these addresses may claim to be anybody, so
 	// they should be no client's.
@@ -90,7 +92,7 @@ func New(cfg Config) http.Handler {
 	if cfg.WebhookDue == nil {
 		cfg.WebhookDue = func() {}
 	}
-	s := &server{cfg: cfg, site: loadSite(pages)}
+	s := &server{cfg: cfg, site: loadSite(pages), limits: limits{rates: cfg.Rates}}
 	router := s.router()
 	s.routes = router
 	return router

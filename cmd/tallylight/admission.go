@@ -25,6 +25,7 @@ func (c *serveCmd) admission() (node, address signalling.Bound) {
 	}
 	return node, signalling.Bound{
 		Connections: c.MaxConnectionsPerIP, PerSecond: c.MaxHandshakesPerIP, Burst: 10 * c.MaxHandshakesPerIP,
+		Strangers: c.Limits.MaxUnauthenticatedPerIP,
 	}
 }
 

@@ -31,6 +31,8 @@ type serveCmd struct {
 	MaxConnectionsPerIP int `name:"max-connections-per-ip" default:"5000" placeholder:"N" help:"Sockets that may be open from one address, or from one /64 of IPv6; 0 any number."`
 	MaxHandshakesPerIP  int `name:"max-handshakes-per-ip" default:"100" placeholder:"N" help:"Sockets that may come each second from one address, ten times as many at once; 0 any number."`
 
+	Limits limitFlags `embed:""`
+
 	STUNURL    []string      `name:"stun-url" placeholder:"URL" sep:"none" help:"STUN server for peers, such as stun:stun.example.com; several are allowed."`
 	TURNURL    []string      `name:"turn-url" placeholder:"URL" sep:"none" help:"TURN server for peers, such as turn:turn.example.com:3478?transport=udp; several are allowed, and need --turn-secret."`
 	TURNSecret []secret      `name:"turn-secret" placeholder:"SECRET" sep:"none" help:"Secret shared with the TURN servers (coturn: static-auth-secret), or @FILE; twice while secrets are rotated: credentials are made with the first."`
@@ -79,6 +81,8 @@ func (c *serveCmd) check() error {
 		return usagef("--max-connections-per-ip must not be below 0, not %d; 0 is any number", c.MaxConnectionsPerIP)
 	case c.MaxHandshakesPerIP < 0:
 		return usagef("--max-handshakes-per-ip must not be below 0, not %d; 0 is any number", c.MaxHandshakesPerIP)
+	case c.Limits.check() != nil:
+		return c.Limits.check()
 	case c.MaxPeers < 1:
 		return usagef("--max-peers must be at least 1, not %d", c.MaxPeers)
 	case c.Node != "" && !validName.MatchString(c.Node):

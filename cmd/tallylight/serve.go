@@ -138,7 +138,7 @@ func newNode(ctx context.Context, cfg serveCmd, logger *slog.Logger) (*node, err
 	n.sockets = signalling.NewServer(signalling.Config{
 		Node: n.id, Admit: admit, AdmitFrom: admitFrom, Hub: n.hub, Verifier: verifier, Logger: logger, Metrics: metrics,
 		Heartbeat: cfg.HeartbeatInterval, Ping: pingOrNever(cfg.PingInterval), Origins: cfg.origins,
-		ICE: cfg.ice(),
+		ICE: cfg.ice(), Rules: cfg.Limits.rules(),
 	})
 	n.http = &http.Server{
 		ReadHeaderTimeout: requestWithin,
@@ -148,7 +148,7 @@ func newNode(ctx context.Context, cfg serveCmd, logger *slog.Logger) (*node, err
 			Node: n.id, Hub: n.hub, Store: store, Directory: n.directory, Records: db.records, Book: n.book,
 			Webhooks: db.hooks, WebhookPrivate: cfg.WebhookAllowPrivate, WebhookDue: n.sender.Wake,
 			Verifier: verifier, Socket: n.sockets, Draining: n.sockets.Draining, Full: n.sockets.Full, Done: n.draining,
-			Metrics: metrics, PublicDirectory: cfg.PublicDirectory, Origins: cfg.origins, Logger: logger,
+			Metrics: metrics, PublicDirectory: cfg.PublicDirectory, Rates: cfg.Limits.rates(), Origins: cfg.origins, Logger: logger,
 			TrustedProxies: cfg.proxies, Checks: n.backend.checks, Nodes: n.backend.nodes,
 		}),
 	}

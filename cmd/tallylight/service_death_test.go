@@ -785,7 +785,7 @@ func (s *troupe) streamerEnters(star *streamer) func(*process, chan<- signalling
 func (s *troupe) admit(name string, p *process) {
 	o := newOnlooker(s.t, name)
 	s.onlookers = append(s.onlookers, o)
-	for names := range slices.Chunk(roomsOf(s.streamers), signalling.MaxRooms) {
+	for names := range slices.Chunk(roomsOf(s.streamers), signalling.DefaultRooms) {
 		r := &roamer{t: s.t, name: name, via: s.via, enter: func(p *process, asked chan<- signalling.Reconnect) (*client, error) {
 			return o.enter(p, names, asked)
 		}}
