@@ -104,8 +104,8 @@ func (s site) serve(w http.ResponseWriter, r *http.Request, name string, cache c
 	h.Set("Cache-Control", string(cache))
 	h.Set("ETag", file.etag)
 	h.Set("Content-Security-Policy", pagePolicy) // workers have the policy of their own script
-	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("Cross-Origin-Opener-Policy", "same-origin")
+	h.Set("Permissions-Policy", "camera=(self), microphone=(self), display-capture=(self), geolocation=()")
 	http.ServeContent(w, r, name, time.Time{}, bytes.NewReader(file.body))
 	return nil
 }
@@ -125,7 +125,6 @@ func (s *server) contract(w http.ResponseWriter, r *http.Request) error {
 	h := w.Header()
 	h.Set("Content-Type", "application/yaml") // RFC 9512
 	h.Set("Cache-Control", string(revalidated))
-	h.Set("X-Content-Type-Options", "nosniff")
 	http.ServeContent(w, r, "openapi.yaml", time.Time{}, bytes.NewReader(openapi))
 	return nil
 }

@@ -46,12 +46,17 @@ func (s *server) cors(next http.Handler) http.Handler {
 // reads it or not: net/http waits for the rest of it before it answers.
 const bodyTimeout = 10 * time.Second
 
+// answerTimeout is how long an answer may take in all, so that nobody keeps one
+// for ever by reading it byte by byte. Streams have a deadline of their own.
+const answerTimeout = time.Minute
+
 // observe logs requests and survives bugs in their handlers. The query stays
 // out of the log: what people put there by mistake may be secret.
 func (s *server) observe(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		rec := &recorder{ResponseWriter: w}
 		start := time.Now()
+		_ = http.NewResponseController(w).SetWriteDeadline(start.Add(answerTimeout)) // not supported: a test
 		if r.ContentLength != 0 {
 			_ = http.NewResponseController(w).SetReadDeadline(start.Add(bodyTimeout)) // not supported: a test
 		}

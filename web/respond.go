@@ -213,7 +213,6 @@ func (s *server) writeBytes(w http.ResponseWriter, status int, mime string, body
 	h := w.Header()
 	h.Set("Content-Type", mime)
 	h.Set("Cache-Control", "no-store") // it depends on the token, and on the moment
-	h.Set("X-Content-Type-Options", "nosniff")
 	w.WriteHeader(status)
 	_, _ = w.Write(body) // the client may be gone; there is nobody else to tell
 }

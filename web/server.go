@@ -87,76 +87,101 @@ type server struct {
 	asking singleflight.Group // the checks that run, by name
 }
 
-// New returns the handler of everything that a node serves.
+// New returns the handler of everything that a node serves, but for profiles.
 func New(cfg Config) http.Handler {
+	s := newServer(cfg)
+	return s.handler(s.open, s.operations)
+}
+
+// Split returns two handlers in its place. What operators alone need is on the
+// internal one, where all the rest is, too: metrics, profiles, nodes, webhooks,
+// revocations, the audit and the dashboard. It is for an address that only they
+// can reach; profiles and metrics take no token.
+func Split(cfg Config) (public, internal http.Handler) {
+	p, i := newServer(cfg), newServer(cfg)
+	return p.handler(p.open), i.handler(i.open, i.operations, profiles)
+}
+
+func newServer(cfg Config) *server {
 	if cfg.WebhookDue == nil {
 		cfg.WebhookDue = func() {}
 	}
-	s := &server{cfg: cfg, site: loadSite(pages), limits: limits{rates: cfg.Rates}}
-	router := s.router()
-	s.routes = router
-	return router
+	return &server{cfg: cfg, site: loadSite(pages), limits: limits{rates: cfg.Rates}}
 }
 
-// router holds all routes. Those of the API are in openapi.yaml as well.
-func (s *server) router() chi.Router {
+// handler serves some of the routes. Those of the API are in openapi.yaml as
+// well.
+func (s *server) handler(groups ...func(chi.Router)) http.Handler {
 	r := chi.NewRouter()
 	r.Use(s.clientAddr, middleware.GetHead, s.cors)
-	r.NotFound(s.observe(s.handle(s.notFound)).ServeHTTP)
-	r.MethodNotAllowed(s.observe(s.handle(s.methodNotAllowed)).ServeHTTP)
+	r.NotFound(secure(s.observe(s.handle(s.notFound))).ServeHTTP)
+	r.MethodNotAllowed(secure(s.observe(s.handle(s.methodNotAllowed))).ServeHTTP)
 
 	// The upgrade takes the connection over: nothing may wrap it.
 	r.Method(http.MethodGet, SocketPath, s.cfg.Socket)
 
 	r.Group(func(r chi.Router) {
-		r.Use(s.observe)
-		r.Get("/v1/live", s.handle(s.live))
-		r.Get("/v1/live/stream", s.handle(s.stream))
-		r.Get("/v1/streamers/{id}", s.handle(s.streamer))
-		r.Post("/v1/streamers/query", s.handle(s.queryStreamers))
-		r.Post("/v1/streamers/{id}/end", s.handle(s.end))
-		r.Get("/v1/rooms/{room}", s.handle(s.room))
-		r.Post("/v1/rooms/{room}/events", s.handle(s.publish))
-		r.Delete("/v1/rooms/{room}/events/{offset}", s.handle(s.deleteEvent))
-		r.Post("/v1/rooms/{room}/kick", s.handle(s.kick))
-		r.Post("/v1/rooms/{room}/mute", s.handle(s.mute))
-		r.Get("/v1/rooms/{room}/mutes", s.handle(s.mutes))
-		r.Delete("/v1/rooms/{room}/mutes/{user}", s.handle(s.unmute))
-		r.Get("/v1/rooms/{room}/bans", s.handle(s.bans))
-		r.Post("/v1/rooms/{room}/bans", s.handle(s.ban))
-		r.Delete("/v1/rooms/{room}/bans/{target}", s.handle(s.unban))
-		r.Get("/v1/rooms/{room}/settings", s.handle(s.settings))
-		r.Put("/v1/rooms/{room}/settings", s.handle(s.setSettings))
-		r.Get("/v1/audit", s.handle(s.audit))
-		r.Get("/v1/broadcasts", s.handle(s.broadcasts))
-		r.Get("/v1/broadcasts/{id}", s.handle(s.broadcast))
-		r.Get("/v1/webhooks", s.handle(s.webhooks))
-		r.Post("/v1/webhooks", s.handle(s.createWebhook))
-		r.Get("/v1/webhooks/{id}", s.handle(s.webhook))
-		r.Delete("/v1/webhooks/{id}", s.handle(s.deleteWebhook))
-		r.Post("/v1/webhooks/{id}/resume", s.handle(s.resumeWebhook))
-		r.Post("/v1/webhooks/{id}/replay", s.handle(s.replay))
-		r.Get("/v1/webhooks/{id}/deliveries", s.handle(s.deliveries))
-		r.Post("/v1/webhooks/{id}/deliveries/{delivery}/retry", s.handle(s.retryDelivery))
-		r.Get("/v1/revocations", s.handle(s.revocations))
-		r.Post("/v1/revocations", s.handle(s.revoke))
-		r.Delete("/v1/revocations/{revocation}", s.handle(s.restore))
-		r.Get("/v1/validate", s.handle(s.validate))
-		r.Get("/v1/nodes", s.handle(s.nodes))
-		r.Post("/v1/nodes/{id}/drain", s.handle(s.drain))
-
-		r.Get("/healthz", s.handle(s.healthz))
-		r.Get("/readyz", s.handle(s.readyz))
-		r.Get("/metrics", s.handle(s.metrics))
-		r.Get("/openapi.yaml", s.handle(s.contract))
-
-		r.Get("/", s.handle(s.page("index.html")))
-		r.Get("/watch/{room}", s.handle(s.page("watch.html")))
-		r.Get("/studio/{room}", s.handle(s.page("studio.html")))
-		r.Get("/admin", s.handle(s.page("admin.html")))
-		r.Get("/assets/*", s.handle(s.asset))
+		r.Use(secure, s.observe)
+		for _, add := range groups {
+			add(r)
+		}
 	})
+	s.routes = r
 	return r
+}
+
+// open are the routes for everybody: each looks at who may.
+func (s *server) open(r chi.Router) {
+	r.Get("/v1/live", s.handle(s.live))
+	r.Get("/v1/live/stream", s.handle(s.stream))
+	r.Get("/v1/streamers/{id}", s.handle(s.streamer))
+	r.Post("/v1/streamers/query", s.handle(s.queryStreamers))
+	r.Post("/v1/streamers/{id}/end", s.handle(s.end))
+	r.Get("/v1/rooms/{room}", s.handle(s.room))
+	r.Post("/v1/rooms/{room}/events", s.handle(s.publish))
+	r.Delete("/v1/rooms/{room}/events/{offset}", s.handle(s.deleteEvent))
+	r.Post("/v1/rooms/{room}/kick", s.handle(s.kick))
+	r.Post("/v1/rooms/{room}/mute", s.handle(s.mute))
+	r.Get("/v1/rooms/{room}/mutes", s.handle(s.mutes))
+	r.Delete("/v1/rooms/{room}/mutes/{user}", s.handle(s.unmute))
+	r.Get("/v1/rooms/{room}/bans", s.handle(s.bans))
+	r.Post("/v1/rooms/{room}/bans", s.handle(s.ban))
+	r.Delete("/v1/rooms/{room}/bans/{target}", s.handle(s.unban))
+	r.Get("/v1/rooms/{room}/settings", s.handle(s.settings))
+	r.Put("/v1/rooms/{room}/settings", s.handle(s.setSettings))
+	r.Get("/v1/broadcasts", s.handle(s.broadcasts))
+	r.Get("/v1/broadcasts/{id}", s.handle(s.broadcast))
+	r.Get("/v1/validate", s.handle(s.validate))
+
+	r.Get("/healthz", s.handle(s.healthz))
+	r.Get("/readyz", s.handle(s.readyz))
+	r.Get("/openapi.yaml", s.handle(s.contract))
+
+	r.Get("/", s.handle(s.page("index.html")))
+	r.Get("/watch/{room}", s.handle(s.page("watch.html")))
+	r.Get("/studio/{room}", s.handle(s.page("studio.html")))
+	r.Get("/assets/*", s.handle(s.asset))
+}
+
+// operations are the routes for operators and their programs.
+func (s *server) operations(r chi.Router) {
+	r.Get("/v1/audit", s.handle(s.audit))
+	r.Get("/v1/webhooks", s.handle(s.webhooks))
+	r.Post("/v1/webhooks", s.handle(s.createWebhook))
+	r.Get("/v1/webhooks/{id}", s.handle(s.webhook))
+	r.Delete("/v1/webhooks/{id}", s.handle(s.deleteWebhook))
+	r.Post("/v1/webhooks/{id}/resume", s.handle(s.resumeWebhook))
+	r.Post("/v1/webhooks/{id}/replay", s.handle(s.replay))
+	r.Get("/v1/webhooks/{id}/deliveries", s.handle(s.deliveries))
+	r.Post("/v1/webhooks/{id}/deliveries/{delivery}/retry", s.handle(s.retryDelivery))
+	r.Get("/v1/revocations", s.handle(s.revocations))
+	r.Post("/v1/revocations", s.handle(s.revoke))
+	r.Delete("/v1/revocations/{revocation}", s.handle(s.restore))
+	r.Get("/v1/nodes", s.handle(s.nodes))
+	r.Post("/v1/nodes/{id}/drain", s.handle(s.drain))
+
+	r.Get("/metrics", s.handle(s.metrics))
+	r.Get("/admin", s.handle(s.page("admin.html")))
 }
 
 // draining reports whether newcomers should go to another node.

@@ -154,7 +154,6 @@ func openEventStream(w http.ResponseWriter, r *http.Request) *eventStream {
 	h := w.Header()
 	h.Set("Content-Type", "text/event-stream")
 	h.Set("Cache-Control", "no-store")
-	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("X-Accel-Buffering", "no") // nginx would hold events back until a buffer is full
 	if r.ProtoMajor == 1 {
 		// Our write deadlines would outlive the stream and hit the next request.

@@ -12,10 +12,11 @@ import (
 
 // serveCmd is the configuration of a node; there is no other.
 type serveCmd struct {
-	Listen   string `default:":8080" placeholder:"ADDRESS" help:"Address to serve on, such as :8080 or 127.0.0.1:0."`
-	Node     string `placeholder:"NAME" help:"Name of this node; a random part is added, because a node's id is new at every start."`
-	Database string `placeholder:"URL" help:"Where records are kept: sqlite:FILE or postgres://… (default: sqlite:tallylight.db)."`
-	Migrate  bool   `default:"true" negatable:"" help:"Bring the database's schema up to date at start; without, refuse to start where \"tallylight migrate up\" is still to be run."`
+	Listen         string `default:":8080" placeholder:"ADDRESS" help:"Address to serve on, such as :8080 or 127.0.0.1:0."`
+	InternalListen string `placeholder:"ADDRESS" help:"Address for operators alone, such as 127.0.0.1:9090: metrics, the dashboard, nodes, webhooks, revocations and the audit are only there then, and so are profiles (/debug/pprof), which otherwise are nowhere."`
+	Node           string `placeholder:"NAME" help:"Name of this node; a random part is added, because a node's id is new at every start."`
+	Database       string `placeholder:"URL" help:"Where records are kept: sqlite:FILE or postgres://… (default: sqlite:tallylight.db)."`
+	Migrate        bool   `default:"true" negatable:"" help:"Bring the database's schema up to date at start; without, refuse to start where \"tallylight migrate up\" is still to be run."`
 
 	Redis       secret `placeholder:"URL" help:"Redis that nodes share: redis://[user:password@]host:port/db, rediss:// or unix://, or @FILE (default: none, this node runs alone)."`
 	RedisPrefix string `default:"tallylight" placeholder:"NAME" help:"What all keys in Redis begin with."`

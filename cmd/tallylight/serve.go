@@ -52,6 +52,14 @@ func serve(life lifetime, cfg serveCmd, logger *slog.Logger, ready func(net.Addr
 	if err != nil {
 		return fmt.Errorf("--listen %s: %w", cfg.Listen, err)
 	}
+	if cfg.InternalListen != "" {
+		internal, err := net.Listen("tcp", cfg.InternalListen)
+		if err != nil {
+			return errors.Join(fmt.Errorf("--internal-listen %s: %w", cfg.InternalListen, err), listener.Close())
+		}
+		n.startInternal(internal)
+		logger.Info("serving operators", "node", n.id, "address", internal.Addr().String())
+	}
 	n.start(listener, life.halt, cfg.Drain)
 	logger.Info("serving", "node", n.id, "address", listener.Addr().String())
 	ready(listener.Addr())
@@ -84,6 +92,7 @@ type node struct {
 	sender   *webhook.Sender
 	sockets  *signalling.Server
 	http     *http.Server
+	internal *http.Server  // nil unless operators have an address of their own
 	asked    chan struct{} // holds one element once a command asked for a drain
 	leave    sync.Once     // closes draining
 	draining chan struct{} // closed when the drain begins
@@ -94,6 +103,7 @@ type node struct {
 	book      *moderation.Book
 	keys      *auth.Verifier
 	work      workers // what the sessions need
+	inside    workers // the server for operators
 	recording workers // what must go on until the last transition is made
 }
 
@@ -110,7 +120,7 @@ func newNode(ctx context.Context, cfg serveCmd, logger *slog.Logger) (*node, err
 	if err != nil {
 		return nil, err
 	}
-	n := &node{id: cfg.nodeID(), logger: logger, records: db, failed: make(chan error, 1), asked: make(chan struct{}, 1), draining: make(chan struct{})}
+	n := &node{id: cfg.nodeID(), logger: logger, records: db, failed: make(chan error, 2), asked: make(chan struct{}, 1), draining: make(chan struct{})}
 	if n.backend, err = openBackend(ctx, cfg, n.id, logger); err != nil {
 		return nil, errors.Join(err, db.close())
 	}
@@ -140,19 +150,34 @@ func newNode(ctx context.Context, cfg serveCmd, logger *slog.Logger) (*node, err
 		Heartbeat: cfg.HeartbeatInterval, Ping: pingOrNever(cfg.PingInterval), Origins: cfg.origins,
 		ICE: cfg.ice(), Rules: cfg.Limits.rules(),
 	})
-	n.http = &http.Server{
+	pages := web.Config{
+		Node: n.id, Hub: n.hub, Store: store, Directory: n.directory, Records: db.records, Book: n.book,
+		Webhooks: db.hooks, WebhookPrivate: cfg.WebhookAllowPrivate, WebhookDue: n.sender.Wake,
+		Verifier: verifier, Socket: n.sockets, Draining: n.sockets.Draining, Full: n.sockets.Full, Done: n.draining,
+		Metrics: metrics, PublicDirectory: cfg.PublicDirectory, Rates: cfg.Limits.rates(), Origins: cfg.origins, Logger: logger,
+		TrustedProxies: cfg.proxies, Checks: n.backend.checks, Nodes: n.backend.nodes,
+	}
+	if cfg.InternalListen == "" {
+		n.http = n.server(web.New(pages))
+		return n, nil
+	}
+	public, internal := web.Split(pages)
+	n.http, n.internal = n.server(public), n.server(internal)
+	return n, nil
+}
+
+// maxHeader is how many bytes the header of a request may have: a token of 8 KiB, and cookies.
+const maxHeader = 32 << 10
+
+// server serves HTTP. How long a body and an answer may take is the handler's business.
+func (n *node) server(handler http.Handler) *http.Server {
+	return &http.Server{
 		ReadHeaderTimeout: requestWithin,
 		IdleTimeout:       2 * time.Minute,
-		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelDebug),
-		Handler: web.New(web.Config{
-			Node: n.id, Hub: n.hub, Store: store, Directory: n.directory, Records: db.records, Book: n.book,
-			Webhooks: db.hooks, WebhookPrivate: cfg.WebhookAllowPrivate, WebhookDue: n.sender.Wake,
-			Verifier: verifier, Socket: n.sockets, Draining: n.sockets.Draining, Full: n.sockets.Full, Done: n.draining,
-			Metrics: metrics, PublicDirectory: cfg.PublicDirectory, Rates: cfg.Limits.rates(), Origins: cfg.origins, Logger: logger,
-			TrustedProxies: cfg.proxies, Checks: n.backend.checks, Nodes: n.backend.nodes,
-		}),
+		MaxHeaderBytes:    maxHeader,
+		ErrorLog:          slog.NewLogLogger(n.logger.Handler(), slog.LevelDebug),
+		Handler:           handler,
 	}
-	return n, nil
 }
 
 // resumeWithin bounds the wait for the record at the start.
@@ -214,6 +239,15 @@ func (n *node) start(listener net.Listener, halt context.Context, within time.Du
 	})...)
 }
 
+// startInternal serves operators, from before the node does anything until it has ended: they want to see both.
+func (n *node) startInternal(listener net.Listener) {
+	n.inside.begin(func(context.Context) {
+		if err := n.internal.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+			n.failed <- err
+		}
+	})
+}
+
 // stop sends the clients away within the given time, or at once when halt
 // ends.
 func (n *node) stop(halt context.Context, within time.Duration) error {
@@ -254,6 +288,10 @@ func (n *node) close() error {
 		err = n.http.Close()
 	}
 	n.work.end()
+	if n.internal != nil {
+		err = errors.Join(err, n.internal.Close())
+		n.inside.end()
+	}
 	n.recording.end()
 	recording, cancel := context.WithTimeout(context.Background(), closeWithin)
 	defer cancel()
