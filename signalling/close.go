@@ -31,6 +31,8 @@ type cause struct {
 	// unread: what waits in the queue is dropped, because the peer does not
 	// read it anyway.
 	unread bool
+	// fails: the peer has broken RFC 6455, and nothing more that it sends is looked at.
+	fails bool
 }
 
 // All causes for which a session ends. PROTOCOL.md repeats this table, and a
@@ -38,7 +40,9 @@ type cause struct {
 var (
 	causeGone         = cause{code: websocket.StatusNormalClosure, reason: "", release: presence.ReasonConnectionLost, comeBack: comeBackAtOnce, unread: true}
 	causeStopped      = cause{code: websocket.StatusGoingAway, reason: "going away", release: presence.ReasonDrain, comeBack: comeBackAtOnce, unread: true}
-	causeTooBig       = cause{code: websocket.StatusMessageTooBig, reason: "frame over 128 KiB", release: presence.ReasonConnectionLost, comeBack: stayAway}
+	causeTooBig       = cause{code: websocket.StatusMessageTooBig, reason: "frame over 128 KiB", release: presence.ReasonConnectionLost, comeBack: stayAway, fails: true}
+	causeForbidden    = cause{code: websocket.StatusProtocolError, reason: "RFC 6455 forbids this", release: presence.ReasonConnectionLost, comeBack: comeBackAtOnce, fails: true}
+	causeNoText       = cause{code: websocket.StatusInvalidFramePayloadData, reason: "text must be UTF-8", release: presence.ReasonConnectionLost, comeBack: comeBackAtOnce, fails: true}
 	causeRestart      = cause{code: websocket.StatusServiceRestart, reason: "service restart", release: presence.ReasonDrain, comeBack: comeBackAtOnce}
 	causeProtocol     = cause{code: 4400, reason: "protocol error", release: presence.ReasonConnectionLost, comeBack: stayAway}
 	causeUnauthorized = cause{code: 4401, reason: "unauthorized", release: presence.ReasonConnectionLost, comeBack: comeBackNewToken}
@@ -58,7 +62,7 @@ var (
 
 // causes are those that a client can be told of, one of each code.
 var causes = []cause{
-	causeStopped, causeTooBig, causeRestart, causeProtocol, causeUnauthorized, causeNoHello, causeSilent,
+	causeStopped, causeForbidden, causeNoText, causeTooBig, causeRestart, causeProtocol, causeUnauthorized, causeNoHello, causeSilent,
 	causeReplaced, causeTooSlow, causeRevoked, causeKicked, causeBanned, causeExpired, causeTooMany,
 }
 

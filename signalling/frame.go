@@ -1,12 +1,17 @@
 package signalling
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+
+	"github.com/coder/websocket"
+)
 
 // What a frame of the server begins with (RFC 6455 §5.2): it is final, of one kind, and not masked.
 const (
-	textFrame = 0x81
-	pingFrame = 0x89
-	pongFrame = 0x8a
+	textFrame  = 0x81
+	pingFrame  = 0x89
+	pongFrame  = 0x8a
+	closeFrame = 0x88
 )
 
 // longestHeader is how many bytes the header of a text frame has at most.
@@ -32,6 +37,15 @@ func appendPing(frame []byte) []byte { return append(frame, pingFrame, 0) }
 func appendPong(frame, payload []byte) []byte {
 	return append(append(frame, pongFrame, byte(len(payload))), payload...)
 }
+
+// appendClose appends a close frame (RFC 6455 §5.5.1); the reason has 123 bytes at most.
+func appendClose(frame []byte, code websocket.StatusCode, reason string) []byte {
+	frame = append(frame, closeFrame, byte(2+len(reason)))
+	return append(binary.BigEndian.AppendUint16(frame, uint16(code)), reason...)
+}
+
+// reasonIn returns the reason that a close frame of the server gives.
+func reasonIn(frame []byte) []byte { return frame[min(len(frame), 4):] }
 
 // pongIn returns how long the pong is with which these bytes begin; 0: they do not begin with a whole one. A pong of a
 // client is masked, and has 125 bytes at most (RFC 6455 §5.5).

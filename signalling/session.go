@@ -5,11 +5,14 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
 	"log/slog"
+	"net"
 	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
+	"unicode/utf8"
 
 	"github.com/coder/websocket"
 	"golang.org/x/time/rate"
@@ -97,6 +100,9 @@ func (s *session) await() {
 func (s *session) read() {
 	for {
 		kind, frame, err := s.conn.Read(context.Background())
+		if err == nil && kind == websocket.MessageText && !utf8.Valid(frame) {
+			err = errNoText
+		}
 		if err != nil {
 			s.readNoMore(causeOfRead(err))
 			return
@@ -140,13 +146,23 @@ func (s *session) readNoMore(c cause) {
 	s.srv.sessions.Done()
 }
 
-// causeOfRead says what a failed read means. The library has already answered
-// a close frame, or closed with 1009 for what was too big.
+// errNoText is a text message that is none: the library does not look (RFC 6455 §8.1).
+var errNoText = errors.New("not UTF-8")
+
+// causeOfRead says what a failed read means. The library has already answered a close frame. What is neither that nor the
+// end of the connection is a frame that must not be.
 func causeOfRead(err error) cause {
-	if errors.Is(err, websocket.ErrMessageTooBig) {
+	_, broken := errors.AsType[net.Error](err)
+	switch {
+	case errors.Is(err, websocket.ErrMessageTooBig):
 		return causeTooBig
+	case errors.Is(err, errNoText):
+		return causeNoText
+	case broken, websocket.CloseStatus(err) != -1,
+		errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, net.ErrClosed), errors.Is(err, io.ErrClosedPipe):
+		return causeGone
 	}
-	return causeGone
+	return causeForbidden
 }
 
 // handleFrame handles the messages of one frame, in order.
@@ -404,8 +420,12 @@ func (s *session) finish(rest []byte) error {
 	return s.sock.finish(rest)
 }
 
-// failed implements outlet.
-func (s *session) failed(error) { s.end(causeGone) }
+// failed implements outlet. If it is we who have closed the connection, whoever did that says why.
+func (s *session) failed(err error) {
+	if !errors.Is(err, net.ErrClosed) {
+		s.end(causeGone)
+	}
+}
 
 // log returns a logger that says whose connection it is. It is made anew each time: there is little to log of most.
 func (s *session) log() *slog.Logger {
@@ -452,7 +472,10 @@ func (s *session) takeApart() {
 	s.srv.cfg.Hub.Unregister(s)
 	s.out.close(s.cause.unread)
 	s.out.drained()
-	if s.cause.code != causeGone.code {
+	switch {
+	case s.cause.fails:
+		s.sock.fail(s.cause.code, s.cause.reason)
+	case s.cause.code != causeGone.code:
 		s.sock.readThrough()
 		_ = s.conn.Close(s.cause.code, s.cause.reason) // waits for the peer's answer, but not for long
 	}

@@ -8,6 +8,9 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+	"unicode/utf8"
+
+	"github.com/coder/websocket"
 
 	"github.com/tallylight/tallylight/internal/nowait"
 )
@@ -147,22 +150,56 @@ func (s *socket) Read(p []byte) (int, error) {
 		s.consume(n)
 		return n, nil
 	}
-	return s.Conn.Read(p)
+	n, err := s.Conn.Read(p)
+	if err == io.EOF {
+		err = io.ErrUnexpectedEOF // which the library does not take for a message's end
+	}
+	return n, err
 }
 
 // Write implements net.Conn, for the library's close frames. It may block, as long as a frame is being written.
 func (s *socket) Write(frame []byte) (int, error) {
-	const opcode, opClose = 0x0f, 0x8
+	size := len(frame)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(frame) > 0 && frame[0]&opcode == opClose {
+	if size > 0 && frame[0] == closeFrame {
 		s.closing = true
+		if !utf8.Valid(reasonIn(frame)) { // the peer's: the library says it again without looking (RFC 6455 §8.1)
+			frame = appendClose(nil, causeNoText.code, causeNoText.reason)
+		}
 	}
-	if s.answer == nil {
-		return s.Conn.Write(frame)
+	if _, err := s.Conn.Write(s.answeredLocked(frame)); err != nil {
+		return 0, err
 	}
-	n, err := s.Conn.Write(s.answeredLocked(frame))
-	return min(n, len(frame)), err
+	return size, nil
+}
+
+// lingering is how long a peer that has broken the protocol has to read so, and to close the connection.
+const lingering = 5 * time.Second
+
+// fail tells a peer that it has broken the protocol, unless the library has, and waits until it has gone. Whatever it still
+// says is dropped (RFC 6455 §7.1.7). Closed at once, with some of that unread, the connection would be reset, and the close
+// frame lost with it (§7.1.1). Only the reader calls it, and reads no more.
+func (s *socket) fail(code websocket.StatusCode, reason string) {
+	_ = s.Conn.SetDeadline(time.Now().Add(lingering))
+	if s.mayClose() {
+		_, _ = s.Write(appendClose(nil, code, reason)) // the peer may be gone
+	}
+	if c, ok := s.Conn.(interface{ CloseWrite() error }); ok {
+		_ = c.CloseWrite()
+	}
+	for rest := make([]byte, 1<<10); ; {
+		if _, err := s.Conn.Read(rest); err != nil {
+			return
+		}
+	}
+}
+
+// mayClose reports whether no close frame was written.
+func (s *socket) mayClose() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return !s.closing
 }
 
 // answeredLocked puts the answer to the handshake, if that is still to be written, before a frame.

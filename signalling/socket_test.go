@@ -182,7 +182,7 @@ func TestSocketAwaits(t *testing.T) {
 					t.Fatalf("got %s, want %s", got, want)
 				}
 			}
-			if left, err := io.ReadAll(s.library); string(left) != test.left || err != nil {
+			if left, err := io.ReadAll(s.library); string(left) != test.left || err != io.ErrUnexpectedEOF {
 				t.Errorf("the library reads %q, %v, want %q", left, err, test.left)
 			}
 			if got := <-awaits(s); got != "error" {
@@ -224,7 +224,7 @@ func TestSocketReadsThrough(t *testing.T) {
 				}
 				writing.Wait()
 				_ = peer.CloseWrite()
-				if read, err := io.ReadAll(s.library); string(read) != sent || err != nil {
+				if read, err := io.ReadAll(s.library); string(read) != sent || err != io.ErrUnexpectedEOF {
 					t.Fatalf("the library reads %q, %v", read, err)
 				}
 				_ = s.Close()

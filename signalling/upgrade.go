@@ -14,15 +14,29 @@ type upgrade struct {
 	http.ResponseWriter
 	socket   *socket
 	accepted bool // the library has answered with 101
+	status   int  // that it has answered with
 }
 
 var _ http.Hijacker = (*upgrade)(nil)
 
 // WriteHeader implements http.ResponseWriter.
 func (u *upgrade) WriteHeader(status int) {
-	if u.accepted = status == http.StatusSwitchingProtocols; !u.accepted {
-		u.ResponseWriter.WriteHeader(status)
+	u.accepted, u.status = status == http.StatusSwitchingProtocols, status
+}
+
+// Write implements http.ResponseWriter. All that the library writes is why it refuses: a problem document, as ours are.
+func (u *upgrade) Write(why []byte) (int, error) {
+	header := u.Header()
+	if header.Get("Sec-WebSocket-Version") != "" { // it asks for another one, with a status that does not say so (RFC 6455 §4.4)
+		u.status = http.StatusUpgradeRequired
 	}
+	if u.status == http.StatusUpgradeRequired { // to what, it must say (RFC 9110 §15.5.22)
+		header.Set("Connection", "Upgrade")
+		header.Set("Upgrade", "websocket")
+	}
+	refusal := problem{Status: u.status, Code: CodeBadRequest, Detail: string(bytes.TrimSpace(why))}
+	refusal.write(u.ResponseWriter)
+	return len(why), nil
 }
 
 // Hijack implements http.Hijacker. What net/http has read beyond the request, because the client did not wait for our

@@ -296,6 +296,14 @@ func TestEveryCloseCode(t *testing.T) {
 	}
 	t.Run("while it runs", func(t *testing.T) {
 		for name, provoke := range map[string]func(t *testing.T, ctx context.Context){
+			"1002": func(t *testing.T, ctx context.Context) {
+				want(t, websocket.StatusProtocolError, p.failed(t, rawControl(opMore, "")))
+			},
+			"1007": func(t *testing.T, ctx context.Context) {
+				bob := p.dial("bob")
+				_ = bob.SendRaw(ctx, []byte("\xff"))
+				closed(t, websocket.StatusInvalidFramePayloadData, bob)
+			},
 			"1009": func(t *testing.T, ctx context.Context) {
 				bob := p.dial("bob")
 				_ = bob.SendRaw(ctx, make([]byte, 130<<10)) // fails when the close comes first
@@ -396,6 +404,16 @@ func TestEveryCloseCode(t *testing.T) {
 			t.Errorf("%s was not provoked", code)
 		}
 	}
+}
+
+// failed says something that no client may, and returns how the connection was closed.
+func (p *process) failed(t *testing.T, frames string) error {
+	t.Helper()
+	s := rawConnect(t, p.addr)
+	s.send(rawRequest(p.addr) + frames)
+	s.answer("GET")
+	s.until("it is closed", func() bool { return false })
+	return websocket.CloseError{Code: websocket.StatusCode(s.closed.code), Reason: s.closed.reason}
 }
 
 // putOut has a user put out of a streamer's room, and returns how their connection was closed.
