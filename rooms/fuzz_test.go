@@ -106,8 +106,8 @@ func FuzzSignalMessage(f *testing.F) {
 		f.Add([]byte(data), "Bob\n")
 	}
 	f.Fuzz(func(t *testing.T, data []byte, name string) {
-		if len(data) > 0 && !json.Valid(data) || !utf8.Valid(data) {
-			return // no message has these
+		if len(data) > 0 && !json.Valid(data) || !utf8.Valid(data) || !utf8.ValidString(name) {
+			return // no message, and no token, has these
 		}
 		sig := Signal{Room: studio, Session: "s", Kind: SignalOffer, Data: data, To: "n1-1", From: "n1-2", User: presence.User{ID: "bob", Name: name}}
 		raw := sig.message()
@@ -135,13 +135,16 @@ func sameJSON(a, b []byte) bool {
 
 // What nodes say about numbers of viewers is read as it is meant, or not at all.
 func FuzzCount(f *testing.F) {
-	for _, payload := range []string{"n1 studio 7", "n1 studio 7 b1", "n1", "", "n1 studio x", "n1  7", "n1 studio -1", "n1 studio 99999999999999999999", "5 2 100 0 1", "5 2 100 150 1", "5 2 100"} {
+	for _, payload := range []string{"n1 studio 7", "n1 studio 7 b1", "n1", "", "n1 studio x", "n1  7", "n1 studio -1", "n1 studio 99999999999999999999", "n1 studio 7 b1 more", "5 2 100 0 1", "5 2 300 0 1", "5 2 100 150 1", "5 2 100"} {
 		f.Add(payload, int64(200))
 	}
 	f.Fuzz(func(t *testing.T, payload string, until int64) {
 		if key, n, ok := parseCount(payload); ok {
 			said := fmt.Sprintf("%s %s %d", key.node, key.room, n)
 			again, m, ok := parseCount(said)
+			if spaces := strings.Count(payload, " "); spaces < 2 || spaces > 3 {
+				t.Errorf("%q was read", payload)
+			}
 			if !ok || again != key || m != n || strings.ContainsRune(key.node+key.room, ' ') {
 				t.Errorf("%q is %v and %d, and then %v and %d", payload, key, n, again, m)
 			}

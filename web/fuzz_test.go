@@ -217,6 +217,7 @@ func FuzzRequest(f *testing.F) {
 	add("POST /v1/rooms/{room}/events", "studio", "", "key 1", `{"event":"x.poll","data":[1,{"a":"\u0000"}]}`)
 	add("POST /v1/rooms/{room}/events", "studio", "", "", `{"event":7,"data":`+strings.Repeat("[", 9000))
 	add("POST /v1/rooms/{room}/mute", "studio", "", "", `{"user":"bob","seconds":`+strings.Repeat("9", 9000)+`}`) // all of it was in the refusal
+	add("POST /v1/rooms/{room}/mute", "studio", "", "", `{"user":"bob","reason":"`+strings.Repeat("x", 300)+`"}`)
 	add("POST /v1/rooms/{room}/kick", "*", "", "", `{"user":"ip:1.2.3.4"}`)
 	add("POST /v1/rooms/{room}/bans", "studio", "", "", `{"user":"bob","expires_at":"1970-01-01T00:00:00Z"}`) // was a ban without an end
 	add("POST /v1/rooms/{room}/bans", "*", "", "", `{"ip":"::ffff:1.2.3.4","expires_at":"9999-12-31T23:59:59-23:59"}`)

@@ -20,6 +20,7 @@ func FuzzHandshake(f *testing.F) {
 		"GET /v1/ws?a=%20 HTTP/1.1\r\nhost:[::1]:80\r\nContent-Length: 0\r\n\r\n", "GET /v1/ws HTTP/1.1\nHost: x\n\r\n\r\n",
 		ask + "X: a\rb\r\n\r\n", ask + "X: a\r\r\n\r\n", ask + "\r\n\r\nGET /v1/ws HTTP/1.1\r\nHost: y\r\n\r\n", ask + "Content-Length: 0\r\nContent-Length: 0\r\n\r\n",
 		ask + "Content-Length: 5\r\n\r\nearly", ask + "Transfer-Encoding: identity\r\n\r\n", ask + "Content-Length: +0\r\n\r\n", ask + "Upgrade: h2c\r\n\r\nPRI * HTTP/2.0\r\n\r\n",
+		"GET /v1/ws HTTP/1.1\r\nX: 1\r\n\r\n", "GET /v1/ws HTTP/1.1\r\nHost:\r\n\r\n",
 		"GET /v1/ws  HTTP/1.1\r\nHost: x\r\n\r\n", "GET /v1/ws HTTP/1.1\r\nHost : x\r\n\r\n", "GET /v1/ws HTTP/1.1\r\nHost: x\r\nX:\xff\r\n\r\n\x81\x80abcd",
 		"GET /v1/ws?%zz#x HTTP/1.1\r\nHost: x\r\nConnection: Upgrade, x\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
 	} {
