@@ -45,8 +45,15 @@ func FuzzParseTarget(f *testing.F) {
 		if !Concerns(target, "eve", func() netip.Addr { return first }) {
 			t.Errorf("%q does not concern %s", target, first)
 		}
-		if named, err := netip.ParseAddr(strings.TrimPrefix(text, network)); err == nil && !Concerns(target, "eve", func() netip.Addr { return named }) {
+		named, err := netip.ParseAddr(strings.TrimPrefix(text, network))
+		if err != nil {
+			return
+		}
+		if !Concerns(target, "eve", func() netip.Addr { return named }) {
 			t.Errorf("%q does not concern itself", text)
+		}
+		if plain := named.Unmap().WithZone(""); TargetOf(plain) != target || plain.Is4() != strings.HasSuffix(target, "/32") {
+			t.Errorf("%q is %q, and %s is %q", text, target, plain, TargetOf(plain))
 		}
 	})
 }
