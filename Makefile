@@ -23,7 +23,7 @@ run: ## start one node with everything embedded, and print links to try it
 .PHONY: test
 test: ## run every check there is, with nothing skipped; installs what is missing first
 	@.ci/bring-up
-	@.ci/steps format vet staticcheck go-test web-test web-dist e2e two-minutes
+	@.ci/steps format vet staticcheck go-test fuzz web-test web-dist e2e two-minutes
 
 .PHONY: lint
 lint: format vet staticcheck ## check the form of the Go code: gofmt, vet, staticcheck
@@ -50,6 +50,13 @@ shipped:
 .PHONY: go-test
 go-test: shipped ## run the Go tests with the race detector; none may skip
 	@TALLYLIGHT_TEST_ALL=1 .ci/go-test ./...
+
+# Targets are found where they are, so that none is forgotten. In "make test" they have 10 s each, after their seeds have run
+# with the race detector like all tests.
+.PHONY: fuzz
+fuzz: FOR = 10s
+fuzz: ## give any bytes to all that reads what comes from outside, each target for a while: make fuzz FOR=10m
+	@.ci/fuzz '$(FOR)'
 
 .PHONY: soak
 soak: shipped ## run the Go tests in full length, which takes long

@@ -40,11 +40,10 @@ func (g *eventLog) heed(e *Event) {
 
 // index returns where the event of an offset is in events, or -1.
 func (g *eventLog) index(offset int64) int {
-	i := len(g.events) - 1 - int(g.offset-offset)
-	if offset > g.offset || i < 0 {
+	if offset < 1 || offset > g.offset { // they come from outside, and the difference may be more than there is
 		return -1
 	}
-	return i
+	return max(len(g.events)-1-int(g.offset-offset), -1)
 }
 
 // line returns a line of chat, deleted or not, or nil if it is none that still

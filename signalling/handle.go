@@ -42,7 +42,7 @@ func handle[T any](do func(*session, string, T) error) handler {
 		if err := json.Unmarshal(raw, &message); err != nil {
 			var wrong *json.UnmarshalTypeError
 			if errors.As(err, &wrong) {
-				return refuse(CodeBadRequest, "%s can't be a %s", wrong.Field, wrong.Value)
+				return refuse(CodeBadRequest, "%s can't be a %.40s", wrong.Field, wrong.Value) // which has a number in full
 			}
 			return refuse(CodeBadRequest, "the message's fields can't be read")
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"regexp"
+	"unicode/utf8"
 
 	"github.com/tallylight/tallylight/auth"
 	"github.com/tallylight/tallylight/rooms"
@@ -67,6 +68,9 @@ func (m *Signal) check() error {
 		return refuse(CodeBadRequest, "session must be 1 to 64 of A-Z a-z 0-9 . _ - ~ :")
 	case m.To == "" || len(m.To) > maxMember:
 		return refuse(CodeBadRequest, `to must be "streamer" or the id of a member`)
+	case !utf8.Valid(m.Data):
+		// It is handed on as it is, and a browser drops its socket over a text frame that is not UTF-8 (RFC 6455 §8.1).
+		return refuse(CodeBadRequest, "data is not UTF-8")
 	case m.Kind == rooms.SignalOffer || m.Kind == rooms.SignalAnswer:
 		return m.checkDescription()
 	case len(m.Data) > MaxSignal:

@@ -100,6 +100,7 @@ func TestBroadcastsPagesAndFilters(t *testing.T) {
 			{"?room=stage-alice&streamer=bob", ""},
 			{"?streamer=bob&from=" + at(3, "Z"), "bob4 bob3"},
 			{"?streamer=bob&to=" + at(2, "+02:00"), "bob1 bob0"},
+			{"?streamer=bob&to=1970-01-01T00:00:00Z", ""}, // which is a bound
 			{"?streamer=bob&from=" + at(1, "+02:00") + "&to=" + at(3, "Z"), "bob2 bob1"},
 		} {
 			if got := titles(w.records(tt.query, token)); got != tt.want {

@@ -43,9 +43,10 @@ func (s *server) csv(w http.ResponseWriter, rows [][]string) error {
 	return nil
 }
 
-// asText keeps spreadsheets from taking what a streamer has written for a formula.
+// asText keeps spreadsheets from taking what a streamer has written for a formula. In some languages, those take the wide
+// forms of its signs for the signs.
 func asText(cell string) string {
-	if cell != "" && strings.ContainsRune("=+-@\t\r", rune(cell[0])) {
+	if strings.IndexAny(cell, "=+-@\t\r\n＝＋－＠") == 0 {
 		return "'" + cell
 	}
 	return cell

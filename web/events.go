@@ -154,7 +154,7 @@ func explainJSON(err error, size int) error {
 	case errors.As(err, &mismatch) && mismatch.Field == "":
 		return badRequest("the body is not a JSON object")
 	case errors.As(err, &mismatch):
-		return badRequest("%s can't be a JSON %s", mismatch.Field, mismatch.Value)
+		return badRequest("%s can't be a JSON %.40s", mismatch.Field, mismatch.Value) // which has a number in full
 	}
 	return badRequest("the body is not JSON: %s", err)
 }

@@ -157,7 +157,7 @@ func (s *server) ban(w http.ResponseWriter, r *http.Request) error {
 		return badRequest("user %.100q is not %s", body.User, formUser)
 	}
 	if body.ExpiresAt != nil {
-		a.Until = presence.MillisOf(*body.ExpiresAt)
+		a.Until = instant(*body.ExpiresAt)
 	}
 	a, err := s.moderate(r, a)
 	if err != nil {

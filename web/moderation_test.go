@@ -94,6 +94,7 @@ func TestModerationRefuses(t *testing.T) {
 			{"POST", "stage/bans", mod, `{"user":"e/ve"}`, 400, "user"},
 			{"POST", "stage/bans", mod, `{"user":"mod"}`, 400, "yourself"},
 			{"POST", "stage/bans", mod, `{"user":"eve","expires_at":"2000-01-01T00:00:00Z"}`, 400, "future"},
+			{"POST", "stage/bans", mod, `{"user":"eve","expires_at":"1970-01-01T00:00:00Z"}`, 400, "future"}, // not without an end
 			{"POST", "stage/bans", mod, `{"user":"eve","expires_at":"soon"}`, 400, ""},
 			{"POST", "no%20room/bans", service, `{"user":"eve"}`, 400, "room"},
 			{"DELETE", "stage/bans/e%20ve", mod, "", 400, "ip:"},

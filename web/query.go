@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -8,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/go-chi/chi/v5"
 
@@ -49,8 +51,20 @@ func (p *params) one(name string) string {
 	if len(values) > 1 {
 		p.refuse("%s is given %d times; it takes one value", name, len(values))
 	}
+	p.text(name, values)
 	return p.values.Get(name)
 }
+
+// text refuses what can't be in a database: PostgreSQL fails over it, as if it were away.
+func (p *params) text(name string, values []string) {
+	for _, value := range values {
+		if !isText(value) {
+			p.refuse("%s %.100q is not text", name, value)
+		}
+	}
+}
+
+func isText(s string) bool { return utf8.ValidString(s) && !strings.Contains(s, "\x00") }
 
 // valid is like one, for values of a certain form; empty is not given.
 func (p *params) valid(name, form string, ok func(string) bool) string {
@@ -67,6 +81,7 @@ func (p *params) many(name, form string, ok func(string) bool) []string {
 	if len(values) > maxFilters {
 		p.refuse("%s is given %d times; it takes at most %d values", name, len(values), maxFilters)
 	}
+	p.text(name, values)
 	for _, value := range values {
 		if ok != nil && !ok(value) {
 			p.refuse("%s %.100q is not %s", name, value, form)
@@ -100,8 +115,11 @@ func (p *params) time(name string) presence.Millis {
 	if err != nil {
 		p.refuse("%s %.100q is not a time such as 2026-01-31T12:00:00Z (a + is written %%2B in a URL)", name, value)
 	}
-	return presence.MillisOf(at)
+	return instant(at)
 }
+
+// instant returns a time that somebody has named. It is never 0, which means that nobody has.
+func instant(at time.Time) presence.Millis { return cmp.Or(presence.MillisOf(at), 1) }
 
 // oneOf is a form that only some words have.
 func oneOf(words ...string) (form string, ok func(string) bool) {

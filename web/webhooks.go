@@ -83,6 +83,15 @@ func (s *server) backend(r *http.Request) (*auth.Identity, error) {
 	return s.holder(r, "service or admin", auth.ScopeService)
 }
 
+// webhookID returns the id in the path: one that the store may be asked about.
+func webhookID(r *http.Request) (string, error) {
+	id := chi.URLParam(r, "id")
+	if !isText(id) {
+		return "", webhooksAway(webhook.ErrNoEndpoint)
+	}
+	return id, nil
+}
+
 func (s *server) webhooks(w http.ResponseWriter, r *http.Request) error {
 	if _, err := s.backend(r); err != nil {
 		return err
@@ -104,9 +113,13 @@ func (s *server) webhook(w http.ResponseWriter, r *http.Request) error {
 	if _, err := s.backend(r); err != nil {
 		return err
 	}
+	id, err := webhookID(r)
+	if err != nil {
+		return err
+	}
 	ctx, cancel := context.WithTimeout(r.Context(), askTimeout)
 	defer cancel()
-	e, err := s.cfg.Webhooks.Get(ctx, chi.URLParam(r, "id"))
+	e, err := s.cfg.Webhooks.Get(ctx, id)
 	if err != nil {
 		return webhooksAway(err)
 	}
@@ -207,7 +220,10 @@ func (s *server) onWebhook(w http.ResponseWriter, r *http.Request, act moderatio
 	if err != nil {
 		return err
 	}
-	id := chi.URLParam(r, "id")
+	id, err := webhookID(r)
+	if err != nil {
+		return err
+	}
 	ctx, cancel := context.WithTimeout(r.Context(), askTimeout)
 	defer cancel()
 	if err := do(ctx, id); err != nil {
@@ -249,6 +265,10 @@ func (s *server) deliveries(w http.ResponseWriter, r *http.Request) error {
 }
 
 func deliveryQuery(r *http.Request) (webhook.DeliveryQuery, error) {
+	id, err := webhookID(r)
+	if err != nil {
+		return webhook.DeliveryQuery{}, err
+	}
 	p := paramsOf(r)
 	words := make([]string, len(webhook.DeliveryStates))
 	for i, state := range webhook.DeliveryStates {
@@ -256,11 +276,10 @@ func deliveryQuery(r *http.Request) (webhook.DeliveryQuery, error) {
 	}
 	form, ok := oneOf(words...)
 	q := webhook.DeliveryQuery{
-		Endpoint: chi.URLParam(r, "id"), First: p.first(),
+		Endpoint: id, First: p.first(),
 		State: webhook.DeliveryState(p.valid("state", form, ok)),
 	}
 	if after := p.one("after"); after != "" {
-		var err error
 		if q.After, err = strconv.ParseInt(after, 10, 64); err != nil || q.After < 1 {
 			p.refuse("after is not a cursor of this list")
 		}
@@ -285,9 +304,12 @@ func (s *server) replay(w http.ResponseWriter, r *http.Request) error {
 	if body.From == nil || body.To == nil || *body.From >= *body.To {
 		return badRequest(`the body needs times "from" and "to", the first before the second`)
 	}
+	id, err := webhookID(r)
+	if err != nil {
+		return err
+	}
 	ctx, cancel := context.WithTimeout(r.Context(), askTimeout)
 	defer cancel()
-	id := chi.URLParam(r, "id")
 	n, err := s.cfg.Webhooks.Replay(ctx, id, presence.Millis(*body.From), presence.Millis(*body.To), body.All, presence.MillisOf(time.Now()))
 	if err != nil {
 		return webhooksAway(err)

@@ -11,6 +11,7 @@ import (
 	"net/netip"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	"code.dny.dev/ssrf"
@@ -137,9 +138,19 @@ func CheckURL(raw string, private bool) error {
 		return errors.New("url must not have a user or a password in it: the signature says who we are")
 	case u.Fragment != "":
 		return errors.New("url must not have a part after #: it would not be sent")
+	case strings.Contains(u.RawQuery, " "):
+		return errors.New("url must have %20 where a space is meant: it would end there")
+	case !validPort(u.Port()):
+		return fmt.Errorf("url has the port %.20s; there are 1 to 65535", u.Port())
 	}
 	if addr, err := netip.ParseAddr(u.Hostname()); err == nil && !private && ssrf.New().SafeAddr(addr) != nil {
 		return fmt.Errorf("url has the address %s, which is private or reserved; that takes --webhook-allow-private", addr)
 	}
 	return nil
+}
+
+// validPort is for a port that may be left out.
+func validPort(port string) bool {
+	n, err := strconv.ParseUint(port, 10, 16)
+	return port == "" || err == nil && n > 0
 }

@@ -29,6 +29,10 @@ func TestCheckURL(t *testing.T) {
 		"https://:443/":                "https://",
 		"https://a:b@example.com/":     "password",
 		"https://example.com/#x":       "#",
+		"https://example.com/a b":      "",
+		"https://example.com/?a b":     "%20",
+		"https://example.com:0/":       "port",
+		"https://example.com:65536/":   "port",
 		"https://example.com/\x00":     "https://",
 		"https://example.com/" + strings.Repeat("x", 2048): "2048",
 	} {
