@@ -191,7 +191,7 @@ func fuzzedAPI(f *testing.F) http.Handler {
 	return New(Config{
 		Node: "n1", Store: store, Directory: directory, Records: &record.Store{DB: db}, Webhooks: &webhook.Store{DB: db}, Verifier: verifier,
 		Logger: logger, Book: book, Hub: hub, Socket: http.NotFoundHandler(), Metrics: prometheus.NewRegistry(),
-		TrustedProxies: prefixes("10.0.0.0/8"), Origins: []string{"https://pages.test"},
+		TrustedProxies: prefixes("10.0.0.0/8"), Origins: origins("https://pages.test"),
 	})
 }
 
