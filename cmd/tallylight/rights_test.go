@@ -180,6 +180,7 @@ func TestEveryMessageHasRights(t *testing.T) {
 			t.Errorf("%s is not in rights.txt, only what is said of another room", r)
 		}
 	}
+	wantJoined(t, lines)
 	section := protocolSection(t, "What a client sends")
 	want := headings.FindAllStringSubmatch(section, -1)
 	for _, m := range want {
@@ -204,6 +205,35 @@ func TestEveryMessageHasRights(t *testing.T) {
 	}
 	if len(want) < 12 || len(variants) < 18 {
 		t.Errorf("PROTOCOL.md was read wrongly: %q, %q", want, variants)
+	}
+}
+
+// wantJoined sees that what is about a room is asked for by who has not joined it, who has, and who has with another
+// token, and each message in every role.
+func wantJoined(t *testing.T, lines []right) {
+	t.Helper()
+	have := make(map[string]bool)
+	for _, r := range lines {
+		role, was := strings.CutPrefix(r.how, "was ")
+		kind := map[bool]string{true: "was", false: "joined"}[was]
+		if role == "-" {
+			kind = "-"
+		}
+		have[r.what+" "+r.variant+" "+kind] = true
+		have[r.what+" as "+r.how] = true
+	}
+	for name, p := range permissions(t) {
+		if len(p.joined) == 0 {
+			continue
+		}
+		what, _, _ := strings.Cut(name, " ")
+		for _, line := range []string{
+			name + " -", name + " joined", name + " was", what + " as viewer", what + " as streamer", what + " as moderator",
+		} {
+			if !have[line] {
+				t.Errorf("%q is not in rights.txt", line)
+			}
+		}
 	}
 }
 
