@@ -98,28 +98,29 @@ func (h *Hub) mayModerate(by *auth.Identity, a *moderation.Act, now time.Time) e
 	if err := checkAct(a, now); err != nil {
 		return err
 	}
-	if all {
+	upon := a.Action == moderation.Ban || a.Action == moderation.Mute || a.Action == moderation.Kick
+	switch {
+	case upon && a.Target == by.User:
+		return &Refusal{CodeBadRequest, "user is yourself"}
+	case all:
 		return nil
 	}
 	// A moderator's rights are by token, and outlast a ban: whoever is banned does not lift that over another way in.
 	if term, banned := h.cfg.Book.Banned(a.Room, by.User, noAddr, now); banned {
 		return &Refusal{CodeForbidden, "you are " + term.Says("banned")}
 	}
-	return h.mayAct(by, a)
+	return h.mayAct(by, a, upon)
 }
 
-// mayAct looks at whom a moderator acts upon.
-func (h *Hub) mayAct(by *auth.Identity, a *moderation.Act) error {
+// mayAct looks at whom a moderator acts upon, or for whom.
+func (h *Hub) mayAct(by *auth.Identity, a *moderation.Act, upon bool) error {
 	_, address := moderation.AddressOf(a.Target)
-	upon := a.Action == moderation.Ban || a.Action == moderation.Mute || a.Action == moderation.Kick
 	switch {
 	case address:
 		// Moderators are told no addresses, and one may be that of thousands, or of the streamer.
 		return &Refusal{CodeForbidden, "addresses are banned with scope service or admin"}
 	case a.Action == moderation.Unmute && a.Target == by.User:
 		return &Refusal{CodeForbidden, "somebody else has to unmute you"}
-	case upon && a.Target == by.User:
-		return &Refusal{CodeBadRequest, "user is yourself"}
 	case upon && a.Target == h.streamerOf(a.Room):
 		return &Refusal{CodeForbidden, "user is the room's streamer, whom only scope service or admin moderates"}
 	}

@@ -452,6 +452,7 @@ func TestWhoMayModerate(t *testing.T) {
 			{"mute the streamer", mod, moderation.Act{Action: moderation.Mute, Room: studio, Target: "alice"}, CodeForbidden, "streamer"},
 			{"kick the streamer", mod, moderation.Act{Action: moderation.Kick, Room: studio, Target: "alice"}, CodeForbidden, "streamer"},
 			{"themselves", mod, ban(studio, "mod"), CodeBadRequest, "yourself"},
+			{"themselves, with a scope", backend, ban("*", backend.User), CodeBadRequest, "yourself"}, // which locked them out
 			{"an address", owner, ban(studio, "ip:192.0.2.1/32"), CodeForbidden, "scope"},
 			{"unmute themselves", mod, moderation.Act{Action: moderation.Unmute, Room: studio, Target: "mod"}, CodeForbidden, "somebody else"},
 			{"no room", mod, ban("no room", "carol"), CodeBadRequest, "room"},

@@ -231,7 +231,9 @@ func (p *peerings) address(ctx context.Context, sig Signal) (to string, err erro
 	switch {
 	case at == nil && sig.Kind == SignalBye:
 		return "", nil
-	case at == nil && (!sig.Kind.opens() || sig.To == ToStreamer):
+	case sig.To == ToStreamer:
+		return "", ErrNotPeers // who says so is the streamer
+	case at == nil && !sig.Kind.opens():
 		return "", ErrPeerGone
 	case at == nil:
 		return sig.To, p.openLocked(ctx, Peering{Session: sig.Session, Member: sig.To}, sig)

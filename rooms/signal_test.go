@@ -126,6 +126,8 @@ func TestSignalOfWhoMayNot(t *testing.T) {
 		wantErr(t, "to what is no id", b.signal(SignalRequest, "s1", "nobody"), ErrPeerGone)
 		wantErr(t, "to another node", b.signal(SignalRequest, "s1", "n2-x"), ErrPeerGone)
 		wantErr(t, "the streamer to themselves", a.signal(SignalOffer, "s2", "n1-a"), ErrNotPeers)
+		// That was peer_gone, after which one waits for a peer who never comes.
+		wantErr(t, "the streamer to the streamer", a.signal(SignalOffer, "s2", ToStreamer), ErrNotPeers)
 		wantErr(t, "what opens nothing", b.signal(SignalCandidate, "s1", ToStreamer), ErrPeerGone)
 		wantErr(t, "what opens nothing", a.signal(SignalAnswer, "s1", "n1-b"), ErrPeerGone)
 		a.wantSignals()

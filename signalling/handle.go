@@ -185,6 +185,9 @@ func (s *session) handleLiveStart(id string, m LiveStart) error {
 		window := time.Duration(*m.WindowMS) * time.Millisecond
 		start.Window = &window
 	}
+	if err := s.mayBroadcast(m.Room); err != nil {
+		return err
+	}
 	b, err := s.srv.cfg.Hub.Start(context.Background(), s, m.Room, start)
 	if err != nil {
 		return onLease(err)
@@ -194,6 +197,9 @@ func (s *session) handleLiveStart(id string, m LiveStart) error {
 
 func (s *session) handleLiveUpdate(id string, m LiveUpdate) error {
 	if err := checkDetails(m.Title, m.Category, m.Language, m.Tags); err != nil {
+		return err
+	}
+	if err := s.mayBroadcast(m.Room); err != nil {
 		return err
 	}
 	b, err := s.srv.cfg.Hub.Update(context.Background(), s, m.Room, presence.Changes{
@@ -210,6 +216,15 @@ func (s *session) handleLiveEnd(id string, m LiveEnd) error {
 		return onLease(err)
 	}
 	return s.ok(id, OK{})
+}
+
+// mayBroadcast refuses who joined as streamer and was given a lesser token since. Of others the hub knows that they may not.
+func (s *session) mayBroadcast(room string) error {
+	role, _ := s.joined.of(room)
+	if role == auth.RoleStreamer && !s.identity.Load().MayJoin(room, role) {
+		return refuse(CodeForbidden, "the token that replaced the first does not allow to broadcast in this room")
+	}
+	return nil
 }
 
 // onLease says what a role has to do with it.

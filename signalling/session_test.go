@@ -162,6 +162,24 @@ func TestRefusals(t *testing.T) {
 	})
 }
 
+// A streamer whose new token grants less could still go live: the role in which they had joined was all that counted.
+func TestRefreshToALesserToken(t *testing.T) {
+	onNode(t, nil, func(t *testing.T, n *node) {
+		alice := n.connect("alice")
+		alice.golive()
+		if _, err := alice.Refresh(background, n.token(auth.Claims{User: "alice"})); err != nil {
+			t.Fatal(err)
+		}
+		_, err := alice.Update(background, LiveUpdate{Room: "alice"})
+		wantCode(t, "live.update", err, CodeForbidden, "token")
+		if err := alice.End(background, "alice"); err != nil {
+			t.Errorf("live.end: %v", err)
+		}
+		_, err = alice.Start(background, LiveStart{Room: "alice"})
+		wantCode(t, "live.start", err, CodeForbidden, "token")
+	})
+}
+
 func TestTooManyRooms(t *testing.T) {
 	onNode(t, nil, func(t *testing.T, n *node) {
 		bob := n.connect("bob")
