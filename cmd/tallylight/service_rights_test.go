@@ -422,7 +422,7 @@ func (c *cell) path(route string) string {
 		target = "ip:" + target
 	}
 	return strings.NewReplacer("{room}", c.place(), "{id}", id, "{user}", target, "{target}", target, "{offset}", strconv.FormatInt(c.offset, 10),
-		"{delivery}", c.stage.delivery, "assets/{file}", c.stage.asset).Replace(route)
+		"{delivery}", c.stage.delivery, "{revocation}", "sub:"+target, "assets/{file}", c.stage.asset).Replace(route)
 }
 
 // body is what a request carries, if it has to.
@@ -439,6 +439,8 @@ func (c *cell) body() string {
 		body = map[string]any{map[bool]string{true: "ip", false: "user"}[c.variant == "address"]: c.target}
 	case "PUT …/settings":
 		body = map[string]any{"slow_seconds": 1}
+	case "POST /v1/revocations":
+		body = map[string]any{"sub": c.target}
 	case "POST /v1/webhooks":
 		body = map[string]any{"url": "http://127.0.0.1:9/", "events": []string{"stream.reconnecting"}}
 	case "POST /v1/webhooks/{id}/replay":
