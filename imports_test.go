@@ -23,7 +23,7 @@ var arrows = map[string][]string{
 	"":                    nil, // only this test
 	"cmd/tallylight":      {"signalling", "web", "rooms", "rooms/moderation", "presence", "presence/record", "presence/webhook", "auth", "migrations", "internal/handshake", "internal/redisconn", "internal/bench", "internal/usage"},
 	"cmd/bare":            {"internal/bare"},
-	"signalling":          {"rooms", "rooms/moderation", "presence", "auth", "internal/nowait", "internal/wire"},
+	"signalling":          {"rooms", "rooms/moderation", "presence", "auth", "internal/nowait", "internal/visitor", "internal/wire"},
 	"web":                 {"rooms", "rooms/moderation", "presence", "presence/record", "presence/webhook", "auth"}, // never signalling: cmd hands it the handler of /v1/ws
 	"rooms":               {"rooms/moderation", "presence", "auth", "internal/redisconn", "internal/wire"},
 	"rooms/moderation":    {"presence", "auth"}, // who is kept out, and the audit: of rooms themselves it knows nothing
@@ -32,14 +32,15 @@ var arrows = map[string][]string{
 	"presence/webhook":    {"presence", "internal/wire"},                     // events and their delivery: of presence it knows the time alone
 	"auth":                nil,
 	"migrations":          nil,
-	"deploy":              {"auth", "signalling"},          // only tests of what is deployed: the images, nginx.conf; they ask it as clients
-	"internal/bare":       nil,                             // the least that the bench can be run against
-	"internal/bench":      {"auth", "internal/usage"},      // it mints tokens, and knows the program by its protocol alone
-	"internal/chaos":      {"auth", "internal/testserver"}, // the fault checker: it starts the program, and knows it by its protocol alone
-	"internal/handshake":  {"internal/nowait"},             // HTTP, and nothing of what a socket is for
-	"internal/nowait":     nil,                             // what a connection can do without waiting
-	"internal/usage":      nil,                             // what a process uses, and may: the bench measures nodes, a node looks at itself
-	"internal/redisconn":  nil,                             // how Redis is spoken to; what is kept there is the business of presence and rooms
+	"deploy":              {"auth", "signalling"},                  // only tests of what is deployed: the images, nginx.conf; they ask it as clients
+	"internal/bare":       nil,                                     // the least that the bench can be run against
+	"internal/bench":      {"auth", "internal/usage"},              // it mints tokens, and knows the program by its protocol alone
+	"internal/chaos":      {"auth", "internal/testserver"},         // the fault checker: it starts the program, and knows it by its protocol alone
+	"internal/handshake":  {"internal/nowait", "internal/visitor"}, // HTTP, and nothing of what a socket is for
+	"internal/visitor":    nil,                                     // who counts as one visitor
+	"internal/nowait":     nil,                                     // what a connection can do without waiting
+	"internal/usage":      nil,                                     // what a process uses, and may: the bench measures nodes, a node looks at itself
+	"internal/redisconn":  nil,                                     // how Redis is spoken to; what is kept there is the business of presence and rooms
 	"internal/testserver": nil,
 	"internal/wire":       nil, // JSON as sockets carry it
 }

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/time/rate"
+
+	"github.com/tallylight/tallylight/internal/visitor"
 )
 
 // Bound is how many may come and stay.
@@ -155,32 +157,28 @@ func (g *gate) leave(theirs *visitors) {
 
 // theirsLocked returns the visitors from an address; nil if they are not counted.
 func (g *gate) theirsLocked(remote string, now time.Time) *visitors {
-	network, ok := networkOf(remote)
+	at, ok := networkOf(remote)
 	if g.from == nil || !ok {
 		return nil
 	}
-	theirs := g.from[network]
+	theirs := g.from[at]
 	if theirs == nil {
 		g.sweepLocked(now)
 		v := visitorsWithin(g.address)
 		theirs = &v
-		g.from[network] = theirs
+		g.from[at] = theirs
 	}
 	return theirs
 }
 
-// networkOf returns what one visitor has of addresses: one of IPv4, and 2^64 of IPv6 (RFC 6177).
+// networkOf returns what one visitor has of addresses.
 func networkOf(remote string) (netip.Prefix, bool) {
 	peer, err := netip.ParseAddrPort(remote)
 	if err != nil {
 		return netip.Prefix{}, false // a socket in the file system, for one
 	}
-	addr, bits := peer.Addr().Unmap().WithZone(""), 64
-	if addr.Is4() {
-		bits = 32
-	}
-	network, err := addr.Prefix(bits)
-	return network, err == nil
+	theirs := visitor.Of(peer.Addr())
+	return theirs, theirs.IsValid()
 }
 
 // sweepLocked forgets addresses that nobody is connected from, and nobody was of late. It waits until there are twice as
@@ -189,9 +187,9 @@ func (g *gate) sweepLocked(now time.Time) {
 	if len(g.from) < g.sweepAt {
 		return
 	}
-	for network, v := range g.from {
+	for at, v := range g.from {
 		if v.inside == 0 && (v.pace == nil || v.pace.TokensAt(now) >= float64(v.pace.Burst())) {
-			delete(g.from, network)
+			delete(g.from, at)
 		}
 	}
 	g.sweepAt = max(2*len(g.from), minVisited)

@@ -7,7 +7,7 @@ import (
 
 // limitFlags bound what clients may do. All of them are of one node, and of all 0 is any number.
 type limitFlags struct {
-	MaxUnauthenticatedPerIP int `name:"max-unauthenticated-per-ip" default:"1000" placeholder:"N" help:"Sockets from one address that may be open without having said who they are; 0 any number."`
+	MaxUnauthenticatedPerIP int `name:"max-unauthenticated-per-ip" default:"1000" placeholder:"N" help:"Sockets from one address that may be open without having said who they are, and as many other connections; 0 any number."`
 	MaxConnectionsPerUser   int `name:"max-connections-per-user" default:"100" placeholder:"N" help:"Sockets that one user may have open; 0 any number."`
 	MaxRooms                int `name:"max-rooms" default:"100" placeholder:"N" help:"Rooms that a socket may have joined; 0 any number."`
 	MaxMessages             int `name:"max-messages" default:"50" placeholder:"N" help:"Messages a second over one socket, four times as many at once; 0 any number."`

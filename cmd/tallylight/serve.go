@@ -8,6 +8,8 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -84,19 +86,22 @@ func listen(ctx context.Context, cfg serveCmd) (net.Listener, error) {
 // node is everything that one process serves with, in the order in which it is
 // built; it is stopped in the reverse order.
 type node struct {
-	id       string
-	logger   *slog.Logger
-	records  *database
-	backend  *backend
-	recorder *record.Recorder
-	sender   *webhook.Sender
-	sockets  *signalling.Server
-	http     *http.Server
-	internal *http.Server  // nil unless operators have an address of their own
-	asked    chan struct{} // holds one element once a command asked for a drain
-	leave    sync.Once     // closes draining
-	draining chan struct{} // closed when the drain begins
-	failed   chan error    // what ended the HTTP server, unless we did
+	id      string
+	logger  *slog.Logger
+	proxies []netip.Prefix
+	// strangers is how many connections from one address may be open that are no sockets.
+	strangers int
+	records   *database
+	backend   *backend
+	recorder  *record.Recorder
+	sender    *webhook.Sender
+	sockets   *signalling.Server
+	http      *http.Server
+	internal  *http.Server  // nil unless operators have an address of their own
+	asked     chan struct{} // holds one element once a command asked for a drain
+	leave     sync.Once     // closes draining
+	draining  chan struct{} // closed when the drain begins
+	failed    chan error    // what ended the HTTP server, unless we did
 
 	directory *presence.Directory
 	hub       *rooms.Hub
@@ -120,7 +125,7 @@ func newNode(ctx context.Context, cfg serveCmd, logger *slog.Logger) (*node, err
 	if err != nil {
 		return nil, err
 	}
-	n := &node{id: cfg.nodeID(), logger: logger, records: db, failed: make(chan error, 2), asked: make(chan struct{}, 1), draining: make(chan struct{})}
+	n := &node{id: cfg.nodeID(), logger: logger, proxies: cfg.proxies, strangers: cfg.Limits.MaxUnauthenticatedPerIP, records: db, failed: make(chan error, 2), asked: make(chan struct{}, 1), draining: make(chan struct{})}
 	if n.backend, err = openBackend(ctx, cfg, n.id, logger); err != nil {
 		return nil, errors.Join(err, db.close())
 	}
@@ -221,6 +226,7 @@ func newRegistry() *prometheus.Registry {
 func (n *node) start(listener net.Listener, halt context.Context, within time.Duration) {
 	handshakesFirst := handshake.Listen(listener, handshake.Config{
 		Path: web.SocketPath, Handler: n.http.Handler, Patience: requestWithin, Logger: n.logger,
+		PerAddress: n.strangers, Exempt: n.isProxy,
 	})
 	n.recording.begin(append(n.backend.log, n.directory.Run, n.recorder.Run, n.sender.Run, func(ctx context.Context) {
 		n.records.schema.catchUp(ctx, n.logger)
@@ -237,6 +243,11 @@ func (n *node) start(listener net.Listener, halt context.Context, within time.Du
 			n.failed <- err
 		}
 	})...)
+}
+
+// isProxy reports whether an address is that of a proxy that is trusted: it has the connections of many.
+func (n *node) isProxy(addr netip.Addr) bool {
+	return slices.ContainsFunc(n.proxies, func(p netip.Prefix) bool { return p.Contains(addr) })
 }
 
 // startInternal serves operators, from before the node does anything until it has ended: they want to see both.

@@ -51,7 +51,7 @@ func (a *answer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 		return nil, nil, err
 	}
 	a.hijacked = true
-	a.listener.leave(a.conn)
+	a.listener.leave(a.conn)()
 	reader := bufio.NewReaderSize(io.MultiReader(bytes.NewReader(a.early), a.conn), len(a.early))
 	if len(a.early) > 0 {
 		_, _ = reader.Peek(len(a.early)) // it has them then

@@ -9,6 +9,13 @@ import (
 type Begun struct {
 	net.Conn
 	begun []byte // owned by the reader
+	gone  func() // takes it out of the crowd; may be called again
+}
+
+// Close implements net.Conn.
+func (b *Begun) Close() error {
+	defer b.gone()
+	return b.Conn.Close()
 }
 
 // Read implements net.Conn.
@@ -32,4 +39,7 @@ func (b *Begun) CloseWrite() error {
 }
 
 // Unwrap returns the connection itself, and what is still to be read before it. The caller is the reader from then on.
-func (b *Begun) Unwrap() (net.Conn, []byte) { return b.Conn, b.begun }
+func (b *Begun) Unwrap() (net.Conn, []byte) {
+	b.gone()
+	return b.Conn, b.begun
+}

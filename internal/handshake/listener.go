@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"sync"
 	"syscall"
 	"time"
@@ -25,6 +26,11 @@ type Config struct {
 	Handler  http.Handler  // of handshakes, as a server for HTTP would call it; it must not wait for its peer. Required
 	Patience time.Duration // how long a peer may take to begin its request; required
 	Logger   *slog.Logger  // required
+	// PerAddress is how many connections from one address, or from one /64 of IPv6, may be open that are no sockets; 0: any
+	// number. More are closed at once.
+	PerAddress int
+	// Exempt says whose are not counted: proxies have those of many. nil: nobody's.
+	Exempt func(netip.Addr) bool
 }
 
 // Listener is a net.Listener of connections that have begun with anything but a handshake. The first bytes are there when
@@ -33,6 +39,7 @@ type Listener struct {
 	net.Listener
 	cfg   Config
 	desk  desk
+	crowd crowd
 	plain chan plain    // never closed
 	done  chan struct{} // closed by Close
 
@@ -40,7 +47,7 @@ type Listener struct {
 	once    sync.Once      // closes done
 
 	mu      sync.Mutex
-	waiting map[net.Conn]struct{} // not accepted and not handled yet
+	waiting map[net.Conn]func() // not accepted and not handled yet, with what takes each out of the crowd
 	closed  bool
 }
 
@@ -54,7 +61,7 @@ type plain struct {
 func Listen(inner net.Listener, cfg Config) *Listener {
 	l := &Listener{
 		Listener: inner, cfg: cfg, plain: make(chan plain), done: make(chan struct{}),
-		waiting: make(map[net.Conn]struct{}),
+		waiting: make(map[net.Conn]func()), crowd: crowd{most: cfg.PerAddress, exempt: cfg.Exempt},
 	}
 	l.desk.init(l.running.Go, l.serve)
 	l.running.Go(l.acceptAll)
@@ -113,28 +120,44 @@ func (l *Listener) hand(p plain) bool {
 	}
 }
 
-// enter has a connection closed by Close until leave; false if that is over.
+// enter has a connection closed by Close until leave; false if that is over, or there are too many like it.
 func (l *Listener) enter(conn net.Conn) bool {
+	gone, ok := l.crowd.enter(conn)
+	if !ok {
+		l.cfg.Logger.Debug("handshake: too many connections from one address", "remote", conn.RemoteAddr())
+		_ = conn.Close()
+		return false
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.closed {
 		_ = conn.Close()
 		return false
 	}
-	l.waiting[conn] = struct{}{}
+	l.waiting[conn] = gone
 	return true
 }
 
-func (l *Listener) leave(conn net.Conn) {
+// leave returns what takes the connection out of the crowd.
+func (l *Listener) leave(conn net.Conn) (gone func()) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	gone = l.waiting[conn]
 	delete(l.waiting, conn)
+	return gone
+}
+
+// goneOf returns what takes a connection out of the crowd, where it stays.
+func (l *Listener) goneOf(conn net.Conn) func() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.waiting[conn]
 }
 
 // drop is the end of a connection that nobody has got.
 func (l *Listener) drop(conn net.Conn) {
-	l.leave(conn)
 	_ = conn.Close()
+	l.leave(conn)()
 }
 
 // greet waits for the first bytes of a request. It waits with the smallest stack and without any buffer: this is all that
@@ -165,10 +188,7 @@ type guest struct {
 // pass gives a connection on, with what was read from it.
 func (l *Listener) pass(conn net.Conn, begun []byte) {
 	_ = conn.SetReadDeadline(time.Time{}) // it is closed: whoever reads finds out
-	given := conn
-	if len(begun) > 0 {
-		given = &Begun{Conn: conn, begun: begun}
-	}
+	given := &Begun{Conn: conn, begun: begun, gone: l.goneOf(conn)}
 	if l.hand(plain{conn: given}) {
 		l.leave(conn)
 	} else {

@@ -64,7 +64,7 @@ type served struct {
 	given  atomic.Int64 // connections that did
 }
 
-func serve(t *testing.T, taken bool, patience time.Duration) *served {
+func serve(t *testing.T, taken bool, patience time.Duration, change ...func(*Config)) *served {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -72,7 +72,11 @@ func serve(t *testing.T, taken bool, patience time.Duration) *served {
 	}
 	s := &served{t: t, addr: l.Addr().String()}
 	if taken {
-		s.inside = Listen(l, Config{Path: "/v1/ws", Handler: http.HandlerFunc(handler), Patience: patience, Logger: quiet})
+		cfg := Config{Path: "/v1/ws", Handler: http.HandlerFunc(handler), Patience: patience, Logger: quiet}
+		for _, c := range change {
+			c(&cfg)
+		}
+		s.inside = Listen(l, cfg)
 		l = s.inside
 	}
 	server := &http.Server{ErrorLog: slog.NewLogLogger(quiet.Handler(), slog.LevelError), ReadHeaderTimeout: patience, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -390,13 +394,14 @@ func (f *failing) Accept() (net.Conn, error) {
 func (*failing) Close() error   { return nil }
 func (*failing) Addr() net.Addr { return &net.TCPAddr{} }
 
-// What has no file of its own is passed on as it is.
+// What has no file of its own is passed on.
 func TestListenerPassesPipes(t *testing.T) {
 	own, peer := net.Pipe()
 	defer own.Close()
 	inner := &one{conn: peer, closed: make(chan struct{})}
 	l := Listen(inner, Config{Path: "/v1/ws", Handler: http.NotFoundHandler(), Patience: time.Minute, Logger: quiet})
-	if conn, err := l.Accept(); conn != peer || err != nil {
+	conn, err := l.Accept()
+	if given, ok := conn.(*Begun); !ok || given.Conn != peer || err != nil {
 		t.Errorf("%v, %v", conn, err)
 	}
 	_ = l.Close()
