@@ -106,6 +106,7 @@ type rawSocket struct {
 	said   []string // the replies to messages that came, as rawReply has them
 	pongs  []string
 	closed *rawEnd // the close frame that came
+	cut    error   // why not all could be sent
 }
 
 // rawEnd is what a close frame says.
@@ -136,6 +137,7 @@ func (s *rawSocket) send(pieces ...string) {
 	for _, piece := range pieces {
 		_, err := io.WriteString(s.conn, piece)
 		if errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNRESET) {
+			s.cut = err
 			return
 		}
 		if err != nil {
