@@ -41,7 +41,8 @@ var ErrKeysAway = errors.New("the keys that tokens are checked with can't be fet
 type remote struct {
 	jwkset.Storage // for the methods that nobody calls
 
-	url    string
+	url    string // may hold a secret: some have one in their query
+	host   string
 	client *http.Client
 	logger *slog.Logger
 	keys   atomic.Pointer[map[string]keyring] // the last good set, by key id; nil until there was one
@@ -60,7 +61,7 @@ func newRemote(address string, logger *slog.Logger) (*remote, error) {
 	case u.Scheme == "http" && !isLoopback(u.Hostname()):
 		return nil, errors.New("keys are fetched by https; http is for loopback addresses alone")
 	}
-	return &remote{Storage: jwkset.NewMemoryStorage(), url: address, client: fetcher(u.Scheme), logger: logger}, nil
+	return &remote{Storage: jwkset.NewMemoryStorage(), url: address, host: u.Host, client: fetcher(u.Scheme), logger: logger}, nil
 }
 
 func isLoopback(host string) bool {
@@ -111,7 +112,7 @@ func (r *remote) run(ctx context.Context) {
 			wait = retry
 			retry = min(2*retry, lastRetry)
 			if ctx.Err() == nil {
-				r.logger.Error("auth: the keys can't be fetched; those that are known stay in use", "url", r.url, "error", err)
+				r.logger.Error("auth: the keys can't be fetched; those that are known stay in use", "host", r.host, "error", withoutURL(err))
 			}
 		} else {
 			retry = firstRetry
@@ -129,6 +130,14 @@ func (r *remote) run(ctx context.Context) {
 type flight struct {
 	done chan struct{} // closed when it is over
 	err  error         // set before that
+}
+
+// withoutURL returns what went wrong, without the URL that the library puts before.
+func withoutURL(err error) error {
+	if wrong, ok := errors.AsType[*url.Error](err); ok {
+		return wrong.Err
+	}
+	return err
 }
 
 // fetch has the set fetched, unless that goes on already. It does not block. For the sake of a token that names an unknown
@@ -188,7 +197,7 @@ func (r *remote) KeyReplaceAll(_ context.Context, fetched []jwkset.JWK) error {
 		return errors.Join(errors.New("the set has no key that tokens may be signed with"), unfit)
 	}
 	if known := r.keys.Load(); unfit != nil && (known == nil || len(*known) != len(set)) {
-		r.logger.Warn("auth: some keys of the set are not used", "url", r.url, "error", unfit)
+		r.logger.Warn("auth: some keys of the set are not used", "host", r.host, "error", unfit)
 	}
 	r.keys.Store(&set)
 	return nil

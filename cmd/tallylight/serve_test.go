@@ -101,6 +101,11 @@ func TestHelp(t *testing.T) {
 // node is a node in this process, so that goroutines can be counted.
 func serveHere(t *testing.T, cfg serveCmd) (addr string, stop, halt context.CancelFunc, ended <-chan error) {
 	t.Helper()
+	return serveLogged(t, cfg, slog.New(slog.DiscardHandler))
+}
+
+func serveLogged(t *testing.T, cfg serveCmd, logger *slog.Logger) (addr string, stop, halt context.CancelFunc, ended <-chan error) {
+	t.Helper()
 	if err := cfg.check(); err != nil {
 		t.Fatal(err)
 	}
@@ -108,7 +113,7 @@ func serveHere(t *testing.T, cfg serveCmd) (addr string, stop, halt context.Canc
 	halting, halt := context.WithCancel(context.Background())
 	ready, end := make(chan string, 1), make(chan error, 1)
 	go func() {
-		end <- serve(lifetime{stopping, halting}, cfg, slog.New(slog.DiscardHandler), func(a net.Addr) { ready <- a.String() })
+		end <- serve(lifetime{stopping, halting}, cfg, logger, func(a net.Addr) { ready <- a.String() })
 	}()
 	select {
 	case addr = <-ready:

@@ -190,10 +190,13 @@ func (s *siege) weigh() {
 	s.peak[s.phase] = max(s.peak[s.phase], resident)
 }
 
-// each runs n attackers, from as many addresses as it takes for none to have more than 500.
+// each runs n attackers, a thousand more each second, from as many addresses as it takes for none to have more than 500.
 func (s *siege) each(n int, attack func(i int, conn net.Conn)) {
 	var attacking sync.WaitGroup
+	pace := time.NewTicker(time.Millisecond)
+	defer pace.Stop()
 	for i := range n {
+		<-pace.C
 		dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 1, byte(1+i/500))}, Timeout: 20 * time.Second}
 		conn, err := dialer.Dial("tcp", s.node.addr)
 		if err != nil {
@@ -252,7 +255,7 @@ func (s *siege) slowBodies(n int) {
 func (s *siege) slowReaders(n int) {
 	s.each(n, func(_ int, conn net.Conn) {
 		_ = conn.(*net.TCPConn).SetReadBuffer(1)
-		_, _ = io.WriteString(conn, strings.Repeat("GET /openapi.yaml HTTP/1.1\r\nHost: x\r\n\r\n", 50))
+		_, _ = io.WriteString(conn, strings.Repeat("GET /openapi.yaml HTTP/1.1\r\nHost: x\r\n\r\n", 5))
 		time.Sleep(2 * time.Second)
 	})
 }
