@@ -26,11 +26,13 @@ func TestLogsAreQuiet(t *testing.T) {
 		http.Error(w, "no", http.StatusInternalServerError)
 	}))
 	defer broken.Close()
+	gone := httptest.NewServer(http.NotFoundHandler())
+	gone.Close()
 	cfg := devConfig(0)
 	cfg.Database = "sqlite:" + t.TempDir() + "/records.db"
 	cfg.Redis, cfg.RedisPrefix = secret(testserver.Redis(t)), testserver.RedisPrefix()
 	cfg.TURNURL, cfg.TURNSecret, cfg.TURNLife = []string{"turn:turn.example.com"}, []secret{"the-turn-secret"}, time.Hour
-	cfg.JWKSURL = broken.URL + "/keys?key=the-key-of-the-keys"
+	cfg.JWKSURL = gone.URL + "/keys?key=the-key-of-the-keys"
 	cfg.WebhookAllowPrivate = true
 	addr, stop, halt, ended := serveLogged(t, cfg, logger)
 	defer halt()
