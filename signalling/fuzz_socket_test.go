@@ -17,12 +17,15 @@ import (
 	"syscall"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/coder/websocket"
 )
 
 // FuzzSocket has a peer send any bytes in any pieces. Whether they are awaited, were there before the socket was, or end up
-// with the library: what is read of them, and what is answered, is what the library alone makes of them in one piece.
+// with the library: what is read of them, and what is answered, is what the library alone makes of them in one piece. But for
+// two things: where the peer has gone within a message, the library alone would take that for its end, and the reason of a
+// close it would say again without looking.
 func FuzzSocket(f *testing.F) {
 	const pong, long, text = "\x8a\x80abcd", "\x8a\x83abcdxyz", "\x81\x85\x00\x00\x00\x00hello"
 	for _, sent := range []string{
@@ -36,6 +39,7 @@ func FuzzSocket(f *testing.F) {
 		for _, cuts := range []string{"", "\x01", "\x06", "\x07\x02\x01", "\xff"} {
 			f.Add([]byte(sent), []byte(cuts), false, false)
 		}
+		f.Add([]byte("\x88\x83O0\xd10A00"), []byte{}, true, false)
 		f.Add([]byte(sent), []byte("\x03"), true, false)
 		f.Add([]byte(sent), []byte("\x05"), true, true)
 	}
@@ -49,7 +53,7 @@ func FuzzSocket(f *testing.F) {
 			first, pieces = pieces[0], pieces[1:]
 		}
 		conn, answers := connOf(t, pieces, kernel)
-		own, theirs := &hijacked{conn: conn, early: first}, &hijacked{conn: &spoken{pieces: [][]byte{sent}}}
+		own, theirs := &hijacked{conn: conn, early: first}, &hijacked{conn: &spoken{pieces: [][]byte{sent}, end: io.ErrUnexpectedEOF, strict: true}}
 		got, gotAnswers := readBySocket(t, own), ""
 		want := readByLibrary(t, theirs)
 		gotAnswers = answers()
@@ -155,7 +159,7 @@ func (h *hijacked) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 func connOf(t *testing.T, pieces [][]byte, kernel bool) (_ net.Conn, answers func() string) {
 	t.Helper()
 	if !kernel {
-		conn := &spoken{pieces: pieces}
+		conn := &spoken{pieces: pieces, end: io.EOF}
 		return conn, conn.answers.String
 	}
 	own, peer := socketPair(t)
@@ -200,6 +204,8 @@ type spoken struct {
 	pieces  [][]byte
 	answers bytes.Buffer
 	closed  bool
+	end     error // what comes after the last piece
+	strict  bool  // a close frame that repeats a reason of the peer's which is no text is another one
 }
 
 func (s *spoken) Read(p []byte) (int, error) {
@@ -207,7 +213,7 @@ func (s *spoken) Read(p []byte) (int, error) {
 	case s.closed:
 		return 0, net.ErrClosed
 	case len(s.pieces) == 0:
-		return 0, io.EOF
+		return 0, s.end
 	}
 	n := copy(p, s.pieces[0])
 	if s.pieces[0] = s.pieces[0][n:]; len(s.pieces[0]) == 0 {
@@ -218,6 +224,9 @@ func (s *spoken) Read(p []byte) (int, error) {
 func (s *spoken) Write(p []byte) (int, error) {
 	if s.closed {
 		return 0, net.ErrClosed
+	}
+	if s.strict && len(p) > 4 && p[0] == 0x88 && !utf8.Valid(p[4:]) {
+		p = []byte("\x88\x14\x03\xeftext must be UTF-8")
 	}
 	return s.answers.Write(p)
 }

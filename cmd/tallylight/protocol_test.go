@@ -332,6 +332,11 @@ func TestEveryCloseCode(t *testing.T) {
 					t.Errorf("the close does not say why: %v", err)
 				}
 			},
+			"4403": func(t *testing.T, ctx context.Context) {
+				dave := p.dial("dave", by(token(t, "dave", func(c *auth.Claims) { c.TokenID = "lost" })))
+				p.ask("POST", "/v1/revocations", `{"jti":"lost"}`, http.StatusCreated)
+				closed(t, 4403, dave)
+			},
 			"4404": func(t *testing.T, ctx context.Context) {
 				conn, _, err := websocket.Dial(ctx, "ws://"+p.addr+"/v1/ws", nil)
 				if err != nil {
@@ -374,7 +379,7 @@ func TestEveryCloseCode(t *testing.T) {
 				closed(t, 4419, bob)
 			},
 			"4429": func(t *testing.T, ctx context.Context) {
-				bob := p.dial("bob")
+				bob := p.dial("eager")
 				flood := []byte(strings.Repeat(`{"type":"heartbeat"}`+"\n", 50))
 				for bob.Err() == nil && bob.SendRaw(ctx, flood) == nil {
 				}

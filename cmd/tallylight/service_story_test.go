@@ -29,7 +29,7 @@ const atOnce = 250 * time.Millisecond
 // behind the balancer. Everything arrives once and in order; how long that took is logged.
 func TestTwoNodes(t *testing.T) {
 	t.Parallel()
-	s := startService(t, 2)
+	s := startService(t, 2, "--max-chat", "100") // alice says a line a round
 	front := s.behind(testserver.Nginx(t, s.shippedConf()).Addr)
 	viewers := []*viewer{s.nodes[1].watch("bob", "alice"), front.watch("carol", "alice")}
 	via := []string{"on the other node", "behind nginx"}
