@@ -135,7 +135,7 @@ func sameJSON(a, b []byte) bool {
 
 // What nodes say about numbers of viewers is read as it is meant, or not at all.
 func FuzzCount(f *testing.F) {
-	for _, payload := range []string{"n1 studio 7", "n1 studio 7 b1", "n1", "", "n1 studio x", "n1  7", "n1 studio -1", "n1 studio 99999999999999999999", "n1 studio 7 b1 more", "5 2 100 0 1", "5 2 300 0 1", "5 2 100 150 1", "5 2 100"} {
+	for _, payload := range []string{"n1 studio 7", "n1 studio 7 b1", "n1", "", "n1 studio x", "n1  7", "n1 studio -1", "n1 studio 99999999999999999999", "n1 studio 7 b1 more", "5 2 100 0 1", "5 2 300 0 1", "5 2 100 150 1", "5 2 100", "080 080 0 ", "0x5 2 100 0 1"} {
 		f.Add(payload, int64(200))
 	}
 	f.Fuzz(func(t *testing.T, payload string, until int64) {
@@ -159,7 +159,7 @@ func FuzzCount(f *testing.F) {
 		said := strings.Fields(payload)
 		numbers := slices.Collect(func(yield func(int64) bool) {
 			for _, s := range said[:min(5, len(said))] {
-				if n, err := strconv.ParseInt(s, 0, 64); err != nil || !yield(n) {
+				if n, err := strconv.ParseInt(s, 10, 64); err != nil || !yield(n) {
 					return
 				}
 			}

@@ -3,6 +3,8 @@ package rooms
 import (
 	"context"
 	"fmt"
+	"strconv"
+	"strings"
 
 	"github.com/redis/go-redis/v9"
 
@@ -38,12 +40,17 @@ func (r *Redis) Audience(ctx context.Context, room, broadcast string, until pres
 
 // watchedBy reads what a node knew of an audience, as viewers.lua describes it, and how it went on.
 func watchedBy(account string, until presence.Millis) (watched int64, err error) {
-	var viewers, report int64
-	var since, gone presence.Millis
-	if _, err := fmt.Sscan(account, &watched, &viewers, &since, &gone, &report); err != nil {
-		return 0, fmt.Errorf("%q can't be read: %w", account, err)
+	var n [5]int64 // watched, viewers, since, gone, and the number of the report
+	fields := strings.Fields(account)
+	if len(fields) < len(n) {
+		return 0, fmt.Errorf("%.100q can't be read: it has %d numbers, not %d", account, len(fields), len(n))
 	}
-	return watched + wentOn(viewers, since, until, gone), nil
+	for i := range n {
+		if n[i], err = strconv.ParseInt(fields[i], 10, 64); err != nil {
+			return 0, fmt.Errorf("%.100q can't be read: %w", account, err)
+		}
+	}
+	return n[0] + wentOn(n[1], presence.Millis(n[2]), until, presence.Millis(n[3])), nil
 }
 
 // wentOn returns what so many have watched from a moment on, until the end or until they were gone, if they were.
