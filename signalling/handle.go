@@ -92,7 +92,10 @@ func (s *session) handleHello(id string, m Hello) error {
 	if s.srv.cfg.Hub.Admits(moderation.Everywhere, identity.User, s.Addr()) != nil {
 		s.identity.Store(identity)
 		s.srv.cfg.Hub.Recheck(s) // no welcome: it closes with 4412
-		return nil
+		if s.ended.Load() {
+			return nil
+		}
+		// The ban has just ended.
 	}
 	if s.account = s.srv.accounts.enter(identity.User); s.account == nil {
 		s.end(causeTooMany.because(s.srv.tooManyOf().why))
