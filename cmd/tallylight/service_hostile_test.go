@@ -115,7 +115,6 @@ func (s *siege) in(phase string, do func()) {
 func (s *siege) use() (stop func()) {
 	s.t.Helper()
 	done := make(chan struct{})
-	var clients []*signalling.Client
 	for i := range s.viewers {
 		c := s.node.dial(fmt.Sprint("viewer-", i), func(c *signalling.ClientConfig) {
 			c.OnMessage = func(m signalling.Message) {
@@ -127,7 +126,6 @@ func (s *siege) use() (stop func()) {
 		if _, err := c.Join(within(s.t, 20*time.Second), signalling.Join{Room: "stage"}); err != nil {
 			s.t.Fatal(err)
 		}
-		clients = append(clients, c)
 		go func() {
 			<-c.Done()
 			select {
