@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -57,7 +58,7 @@ func newRemote(address string, logger *slog.Logger) (*remote, error) {
 	u, err := url.Parse(address)
 	switch {
 	case err != nil || u.Host == "" || u.User != nil || u.Scheme != "https" && u.Scheme != "http":
-		return nil, fmt.Errorf("%.200q is not an https URL", address)
+		return nil, errors.New("it is not an https URL, without a user in it") // which is not repeated: it may hold a password
 	case u.Scheme == "http" && !isLoopback(u.Hostname()):
 		return nil, errors.New("keys are fetched by https; http is for loopback addresses alone")
 	}
@@ -211,7 +212,7 @@ func pin(jwk jwkset.JWK) (key, error) {
 		return key{}, errors.New("it has no id (kid)")
 	case m.USE != "" && m.USE != jwkset.UseSig:
 		return key{}, fmt.Errorf("it is not for signatures but for %.20q", m.USE)
-	case len(m.KEYOPS) > 0 && !verifies(m.KEYOPS):
+	case len(m.KEYOPS) > 0 && !slices.Contains(m.KEYOPS, jwkset.KeyOpsVerify):
 		return key{}, errors.New("its key_ops do not have verify")
 	case m.KTY == jwkset.KtyOct:
 		return key{}, errors.New("it is a secret, which has no place in a set that is handed out")
@@ -219,15 +220,6 @@ func pin(jwk jwkset.JWK) (key, error) {
 		return key{}, errors.New("it is a private key, which has no place in a set that is handed out")
 	}
 	return publicKey(jwk.Key(), string(m.ALG))
-}
-
-func verifies(ops []jwkset.KEYOPS) bool {
-	for _, op := range ops {
-		if op == jwkset.KeyOpsVerify {
-			return true
-		}
-	}
-	return false
 }
 
 // find returns the keys of this id. If there is none, the set may be older than the key, and is fetched again, unless that

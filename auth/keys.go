@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/golang-jwt/jwt/v5"
 )
@@ -84,13 +85,9 @@ func publicKey(public any, alg string) (key, error) {
 
 // oneOf lists alternatives.
 func oneOf(names []string) string {
-	list := names[0]
-	for i, name := range names[1:] {
-		if i == len(names)-2 {
-			list += " or " + name
-		} else {
-			list += ", " + name
-		}
+	last := len(names) - 1
+	if last == 0 {
+		return names[0]
 	}
-	return list
+	return strings.Join(names[:last], ", ") + " or " + names[last]
 }

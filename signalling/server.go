@@ -73,7 +73,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		OnPongReceived:     func(context.Context, []byte) { session.life.pong(s.wheel.now()) },
 	})
 	if err != nil {
-		s.letGo(in)
+		s.letGo(in, sent{})
 		s.cfg.Logger.Info("signalling: handshake failed", "remote", r.RemoteAddr, "error", err)
 		return
 	}
@@ -132,12 +132,11 @@ func (s *Server) admit(r *http.Request) (in admission, _ *problem) {
 	return in, problem
 }
 
-// letGo takes back what admit has counted.
-func (s *Server) letGo(in admission) {
-	switch {
-	case in.account != nil:
-		s.accounts.leave(in.identity.User, in.account, sent{})
-	default:
+// letGo takes back what admit has counted, or hello.
+func (s *Server) letGo(in admission, much sent) {
+	if in.account != nil {
+		s.accounts.leave(in.identity.User, in.account, much)
+	} else {
 		s.gate.know(in.visitors)
 	}
 	s.gate.leave(in.visitors)
@@ -261,13 +260,7 @@ func (s *Server) remove(session *session) {
 func (s *Server) forget(session *session) {
 	session.gone.Store(true)
 	s.wheel.look(session)
-	switch {
-	case session.account != nil:
-		s.accounts.leave(session.User().ID, session.account, session.sent())
-	default:
-		s.gate.know(session.visitors)
-	}
-	s.gate.leave(session.visitors)
+	s.letGo(admission{session.visitors, session.identity.Load(), session.account}, session.sent())
 }
 
 func (s *Server) all() []*session {

@@ -12,17 +12,14 @@ import (
 // client, and what net/http does for an answer that has no body.
 type upgrade struct {
 	http.ResponseWriter
-	socket   *socket
-	accepted bool // the library has answered with 101
-	status   int  // that it has answered with
+	socket *socket
+	status int // that the library has answered with
 }
 
 var _ http.Hijacker = (*upgrade)(nil)
 
 // WriteHeader implements http.ResponseWriter.
-func (u *upgrade) WriteHeader(status int) {
-	u.accepted, u.status = status == http.StatusSwitchingProtocols, status
-}
+func (u *upgrade) WriteHeader(status int) { u.status = status }
 
 // Write implements http.ResponseWriter. All that the library writes is why it refuses: a problem document, as ours are.
 func (u *upgrade) Write(why []byte) (int, error) {
@@ -57,7 +54,7 @@ func (u *upgrade) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	if err := s.use(conn, early); err != nil {
 		return nil, nil, err
 	}
-	if u.accepted {
+	if u.status == http.StatusSwitchingProtocols {
 		s.answer = switching(u.Header())
 	}
 	if tcp, ok := conn.(*net.TCPConn); ok {

@@ -248,32 +248,40 @@ func (s *server) sanctions(w http.ResponseWriter, r *http.Request, list func(*mo
 	if room == moderation.Everywhere && !id.HasScope(auth.ScopeService) || !id.MayModerate(room) {
 		return forbidden("this takes a moderator's or streamer's grant on the room, or scope service or admin")
 	}
-	store, err := s.moderationStore()
+	found, more, err := inForce(s, r, room, list)
 	if err != nil {
 		return err
+	}
+	page := SanctionPage{Data: []Sanction{}}
+	for _, e := range found {
+		page.Data = append(page.Data, sanctionOf(e))
+	}
+	if more {
+		page.Next = found[len(found)-1].Target
+	}
+	return s.ok(w, r, page)
+}
+
+// inForce reads one page of what is in force, as the request asks for it; more
+// follow or not.
+func inForce[E any](s *server, r *http.Request, room string, list func(*moderation.Store, context.Context, moderation.EntryQuery) ([]E, error)) (found []E, more bool, err error) {
+	store, err := s.moderationStore()
+	if err != nil {
+		return nil, false, err
 	}
 	p := paramsOf(r)
 	q := moderation.EntryQuery{Room: room, First: p.first(), After: p.one("after"), Now: presence.MillisOf(time.Now())}
 	if p.err != nil {
-		return p.err
+		return nil, false, p.err
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), askTimeout)
 	defer cancel()
 	first := q.First
 	q.First++ // one more tells whether more follow
-	found, err := list(store, ctx, q)
-	if err != nil {
-		return moderationAway(err)
+	if found, err = list(store, ctx, q); err != nil {
+		return nil, false, moderationAway(err)
 	}
-	page := SanctionPage{Data: []Sanction{}}
-	if len(found) > first {
-		found = found[:first]
-		page.Next = found[first-1].Target
-	}
-	for _, e := range found {
-		page.Data = append(page.Data, sanctionOf(e))
-	}
-	return s.ok(w, r, page)
+	return found[:min(first, len(found))], len(found) > first, nil
 }
 
 func (s *server) moderationStore() (*moderation.Store, error) {

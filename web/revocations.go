@@ -1,7 +1,6 @@
 package web
 
 import (
-	"context"
 	"net/http"
 	"time"
 
@@ -71,7 +70,7 @@ func (s *server) revoke(w http.ResponseWriter, r *http.Request) error {
 		}
 	}
 	if body.ExpiresAt != nil {
-		a.Until = presence.MillisOf(*body.ExpiresAt)
+		a.Until = instant(*body.ExpiresAt)
 	}
 	if a, err = s.cfg.Hub.Revoke(r.Context(), a); err != nil {
 		return err
@@ -99,30 +98,16 @@ func (s *server) revocations(w http.ResponseWriter, r *http.Request) error {
 	if _, err := s.revoker(r); err != nil {
 		return err
 	}
-	store, err := s.moderationStore()
+	found, more, err := inForce(s, r, "", (*moderation.Store).Revocations)
 	if err != nil {
 		return err
 	}
-	p := paramsOf(r)
-	q := moderation.EntryQuery{First: p.first(), After: p.one("after"), Now: presence.MillisOf(time.Now())}
-	if p.err != nil {
-		return p.err
-	}
-	ctx, cancel := context.WithTimeout(r.Context(), askTimeout)
-	defer cancel()
-	first := q.First
-	q.First++ // one more tells whether more follow
-	found, err := store.Revocations(ctx, q)
-	if err != nil {
-		return moderationAway(err)
-	}
 	page := RevocationPage{Data: []Revocation{}}
-	if len(found) > first {
-		found = found[:first]
-		page.Next = found[first-1].Target
-	}
 	for _, one := range found {
 		page.Data = append(page.Data, revocationOf(one))
+	}
+	if more {
+		page.Next = found[len(found)-1].Target
 	}
 	return s.ok(w, r, page)
 }

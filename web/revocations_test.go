@@ -91,6 +91,10 @@ func TestRevocationsRefuse(t *testing.T) {
 			{"POST", "", service, `{"sub":"x","issued_before":"1970-01-01T00:00:00Z"}`, 400, "1970"},
 			{"POST", "", service, `{"sub":"x","issued_before":"yesterday"}`, 400, ""},
 			{"POST", "", service, `{"sub":"x","expires_at":"2020-01-01T00:00:00Z"}`, 400, "future"},
+			{"POST", "", service, `{"sub":"x","expires_at":"1970-01-01T00:00:00Z"}`, 400, "future"},
+			{"POST", "", service, `{"jti":"a\u0000b"}`, 400, "jti"},
+			{"DELETE", "/jti:a%00b", service, "", 400, "jti:"},
+			{"DELETE", "/jti:a%FFb", service, "", 400, "jti:"},
 			{"DELETE", "/x", service, "", 400, "jti:"},
 		} {
 			a := w.do(tt.method, "/v1/revocations"+tt.path, tt.token, tt.body)

@@ -81,7 +81,6 @@ type Config struct {
 
 type server struct {
 	cfg    Config
-	routes chi.Routes
 	site   site
 	limits limits
 	asking singleflight.Group // the checks that run, by name
@@ -98,8 +97,8 @@ func New(cfg Config) http.Handler {
 // revocations, the audit and the dashboard. It is for an address that only they
 // can reach; profiles and metrics take no token.
 func Split(cfg Config) (public, internal http.Handler) {
-	p, i := newServer(cfg), newServer(cfg)
-	return p.handler(p.open), i.handler(i.open, i.operations, profiles)
+	s := newServer(cfg)
+	return s.handler(s.open), s.handler(s.open, s.operations, profiles)
 }
 
 func newServer(cfg Config) *server {
@@ -115,7 +114,7 @@ func (s *server) handler(groups ...func(chi.Router)) http.Handler {
 	r := chi.NewRouter()
 	r.Use(s.clientAddr, middleware.GetHead, s.cors)
 	r.NotFound(secure(s.observe(s.handle(s.notFound))).ServeHTTP)
-	r.MethodNotAllowed(secure(s.observe(s.handle(s.methodNotAllowed))).ServeHTTP)
+	r.MethodNotAllowed(secure(s.observe(s.handle(methodNotAllowed(r)))).ServeHTTP)
 
 	// The upgrade takes the connection over: nothing may wrap it.
 	r.Method(http.MethodGet, SocketPath, s.cfg.Socket)
@@ -126,7 +125,6 @@ func (s *server) handler(groups ...func(chi.Router)) http.Handler {
 			add(r)
 		}
 	})
-	s.routes = r
 	return r
 }
 
@@ -203,23 +201,25 @@ func (s *server) notFound(w http.ResponseWriter, r *http.Request) error {
 	return notFound("there is nothing at %.100q", r.URL.Path)
 }
 
-// methodNotAllowed names the methods that the path does have.
-func (s *server) methodNotAllowed(_ http.ResponseWriter, r *http.Request) error {
-	path := r.URL.RawPath
-	if path == "" {
-		path = r.URL.Path
-	}
-	var allowed []string
-	for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodDelete} {
-		if s.routes.Match(chi.NewRouteContext(), method, path) {
-			allowed = append(allowed, method)
+// methodNotAllowed names the methods that the path does have among these routes.
+func methodNotAllowed(routes chi.Routes) func(http.ResponseWriter, *http.Request) error {
+	return func(_ http.ResponseWriter, r *http.Request) error {
+		path := r.URL.RawPath
+		if path == "" {
+			path = r.URL.Path
 		}
+		var allowed []string
+		for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodDelete} {
+			if routes.Match(chi.NewRouteContext(), method, path) {
+				allowed = append(allowed, method)
+			}
+		}
+		if len(allowed) == 0 { // the router does not know the method and so did not look at the path
+			return notFound("there is nothing to %.20q at %.100q", r.Method, r.URL.Path)
+		}
+		if allowed[0] == http.MethodGet {
+			allowed = append(allowed, http.MethodHead)
+		}
+		return wrongMethod(allowed)
 	}
-	if len(allowed) == 0 { // the router does not know the method and so did not look at the path
-		return notFound("there is nothing to %.20q at %.100q", r.Method, r.URL.Path)
-	}
-	if allowed[0] == http.MethodGet {
-		allowed = append(allowed, http.MethodHead)
-	}
-	return wrongMethod(allowed)
 }

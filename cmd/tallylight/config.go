@@ -82,14 +82,15 @@ func (c *serveCmd) check() error {
 		return usagef("--max-connections-per-ip must not be below 0, not %d; 0 is any number", c.MaxConnectionsPerIP)
 	case c.MaxHandshakesPerIP < 0:
 		return usagef("--max-handshakes-per-ip must not be below 0, not %d; 0 is any number", c.MaxHandshakesPerIP)
-	case c.Limits.check() != nil:
-		return c.Limits.check()
 	case c.MaxPeers < 1:
 		return usagef("--max-peers must be at least 1, not %d", c.MaxPeers)
 	case c.Node != "" && !validName.MatchString(c.Node):
 		return usagef("--node %q must be 1 to 64 of A-Z a-z 0-9 . _ -", c.Node)
 	case (c.Redis != "" || c.RedisPrefix != "") && !validName.MatchString(c.RedisPrefix):
 		return usagef("--redis-prefix %q must be 1 to 64 of A-Z a-z 0-9 . _ -", c.RedisPrefix)
+	}
+	if err := c.Limits.check(); err != nil {
+		return err
 	}
 	if err := c.parseProxies(); err != nil {
 		return err

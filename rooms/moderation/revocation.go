@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/tallylight/tallylight/auth"
 	"github.com/tallylight/tallylight/presence"
@@ -27,7 +29,8 @@ func TargetOfTokens(user string) string { return ofUser + user }
 // ParseRevoked takes the target of a revocation apart: one of the two is empty.
 func ParseRevoked(target string) (jti, user string, ok bool) {
 	if jti, ok = strings.CutPrefix(target, ofToken); ok {
-		return jti, "", jti != "" && len(jti) <= MaxTokenID
+		text := utf8.ValidString(jti) && !strings.ContainsFunc(jti, unicode.IsControl) // PostgreSQL fails over what is none
+		return jti, "", jti != "" && len(jti) <= MaxTokenID && text
 	}
 	user, ok = strings.CutPrefix(target, ofUser)
 	return "", user, ok && auth.ValidUser(user)
