@@ -1,9 +1,9 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { connect, createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { freePort, untilListening } from './ports.ts';
 
 /** A balancer in front of a node, the real one. */
 export interface Proxy {
@@ -41,7 +41,7 @@ http {
     stdio: 'inherit',
     env: { ...process.env, PATH: `${process.env['PATH'] ?? ''}:/usr/sbin:/usr/local/sbin` },
   });
-  await listening(port);
+  await untilListening('nginx', port);
   return {
     through: (link) => link.replace(first.host, `127.0.0.1:${port}`),
     close: async () => {
@@ -53,27 +53,4 @@ http {
       await rm(folder, { recursive: true });
     },
   };
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
-}
-
-async function listening(port: number): Promise<void> {
-  for (const giveUp = Date.now() + 10_000; ; ) {
-    const socket = connect(port, '127.0.0.1');
-    const up = await new Promise<boolean>((tell) => {
-      socket.on('connect', () => tell(true));
-      socket.on('error', () => tell(false));
-    });
-    socket.destroy();
-    if (up) return;
-    if (Date.now() > giveUp) throw new Error('nginx did not come up');
-    await new Promise((done) => setTimeout(done, 50));
-  }
 }
