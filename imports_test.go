@@ -23,8 +23,8 @@ var arrows = map[string][]string{
 	"":                    nil, // only this test
 	"cmd/tallylight":      {"signalling", "web", "rooms", "rooms/moderation", "presence", "presence/record", "presence/webhook", "auth", "migrations", "internal/handshake", "internal/redisconn", "internal/bench", "internal/usage"},
 	"cmd/bare":            {"internal/bare"},
-	"signalling":          {"rooms", "rooms/moderation", "presence", "auth", "internal/nowait", "internal/visitor", "internal/wire"},
-	"web":                 {"rooms", "rooms/moderation", "presence", "presence/record", "presence/webhook", "auth"}, // never signalling: cmd hands it the handler of /v1/ws
+	"signalling":          {"rooms", "rooms/moderation", "presence", "auth", "internal/nowait", "internal/pace", "internal/visitor", "internal/wire"},
+	"web":                 {"rooms", "rooms/moderation", "presence", "presence/record", "presence/webhook", "auth", "internal/pace"}, // never signalling: cmd hands it the handler of /v1/ws
 	"rooms":               {"rooms/moderation", "presence", "auth", "internal/redisconn", "internal/wire"},
 	"rooms/moderation":    {"presence", "auth"}, // who is kept out, and the audit: of rooms themselves it knows nothing
 	"presence":            {"internal/redisconn", "internal/wire"},
@@ -37,6 +37,7 @@ var arrows = map[string][]string{
 	"internal/bench":      {"auth", "internal/usage"},              // it mints tokens, and knows the program by its protocol alone
 	"internal/chaos":      {"auth", "internal/testserver"},         // the fault checker: it starts the program, and knows it by its protocol alone
 	"internal/handshake":  {"internal/nowait", "internal/visitor"}, // HTTP, and nothing of what a socket is for
+	"internal/pace":       nil,                                     // bounds on what comes in a second
 	"internal/visitor":    nil,                                     // who counts as one visitor
 	"internal/nowait":     nil,                                     // what a connection can do without waiting
 	"internal/usage":      nil,                                     // what a process uses, and may: the bench measures nodes, a node looks at itself

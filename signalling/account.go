@@ -6,15 +6,16 @@ import (
 	"time"
 
 	"golang.org/x/time/rate"
+
+	"github.com/tallylight/tallylight/internal/pace"
 )
 
 // accounts are the users who are connected to this node, and what each of them may do over all connections together.
 type accounts struct {
 	rules Rules // fixed
 
-	mu      sync.Mutex
-	of      map[string]*account
-	sweepAt int // how many there may be before those of nobody are looked for
+	mu sync.Mutex
+	of pace.Kept[string, *account]
 }
 
 // account is one user. Who has one connection, and never chats, costs no limiter: the connection's own are enough.
@@ -37,22 +38,15 @@ func (l *allowance) take(s sent) {
 	l.bytes.AllowN(now, min(s.bytes, l.bytes.Burst()))
 }
 
-// minAccounts is how many accounts are kept before those of nobody are looked for.
-const minAccounts = 1024
-
-func newAccounts(rules Rules) *accounts {
-	return &accounts{rules: rules, of: make(map[string]*account), sweepAt: minAccounts}
-}
-
 // enter counts a connection of a user, which leave takes back; nil if there are as many as there may be.
 func (as *accounts) enter(user string) *account {
 	as.mu.Lock()
 	defer as.mu.Unlock()
-	a := as.of[user]
+	a := as.of.Of[user]
 	if a == nil {
-		as.sweepLocked(time.Now())
+		now := time.Now()
 		a = &account{}
-		as.of[user] = a
+		as.of.Add(user, a, func(a *account) bool { return a.idle(now) })
 	}
 	if a.connections >= as.rules.UserConnections {
 		return nil
@@ -72,7 +66,7 @@ func (as *accounts) leave(user string, a *account, sent sent) {
 		as.allow(a).take(sent)
 	}
 	if a.idle(time.Now()) {
-		delete(as.of, user)
+		delete(as.of.Of, user)
 	}
 }
 
@@ -82,7 +76,7 @@ func (as *accounts) allow(a *account) *allowance {
 		return l
 	}
 	fresh := &allowance{
-		messages: newLimiter(as.rules.UserMessages, burst), bytes: newLimiter(as.rules.UserBytes, burst), chat: newLimiter(as.rules.Chat, chatBurst),
+		messages: pace.Limiter(as.rules.UserMessages, burst), bytes: pace.Limiter(as.rules.UserBytes, burst), chat: pace.Limiter(as.rules.Chat, chatBurst),
 	}
 	if a.allowance.CompareAndSwap(nil, fresh) {
 		return fresh
@@ -96,23 +90,5 @@ func (a *account) idle(now time.Time) bool {
 		return false
 	}
 	l := a.allowance.Load()
-	return l == nil || isFull(l.messages, now) && isFull(l.bytes, now) && isFull(l.chat, now)
-}
-
-func isFull(l *rate.Limiter, now time.Time) bool {
-	return l.Limit() == rate.Inf || l.TokensAt(now) >= float64(l.Burst())
-}
-
-// sweepLocked forgets who is gone and has all of their allowance again. It waits until there are twice as many as it left, so
-// that it costs little.
-func (as *accounts) sweepLocked(now time.Time) {
-	if len(as.of) < as.sweepAt {
-		return
-	}
-	for user, a := range as.of {
-		if a.idle(now) {
-			delete(as.of, user)
-		}
-	}
-	as.sweepAt = max(2*len(as.of), minAccounts)
+	return l == nil || pace.Full(l.messages, now) && pace.Full(l.bytes, now) && pace.Full(l.chat, now)
 }

@@ -38,8 +38,8 @@ func TestConnectionsOfAUser(t *testing.T) {
 		first.Abort()
 		synctest.Wait()
 		n.connect("bob")
-		if len(n.server.accounts.of) != 2 {
-			t.Errorf("there are %d accounts, want 2", len(n.server.accounts.of))
+		if len(n.server.accounts.of.Of) != 2 {
+			t.Errorf("there are %d accounts, want 2", len(n.server.accounts.of.Of))
 		}
 	})
 }
@@ -56,7 +56,7 @@ func TestAccountsGo(t *testing.T) {
 		time.Sleep(time.Minute)
 		n.server.accounts.mu.Lock()
 		defer n.server.accounts.mu.Unlock()
-		if got := len(n.server.accounts.of); got != 0 {
+		if got := len(n.server.accounts.of.Of); got != 0 {
 			t.Errorf("%d accounts are kept", got)
 		}
 	})

@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/time/rate"
 
+	"github.com/tallylight/tallylight/internal/pace"
 	"github.com/tallylight/tallylight/internal/visitor"
 )
 
@@ -30,10 +31,9 @@ const longestWait = 30 * time.Second
 type gate struct {
 	node, address Bound // fixed
 
-	mu      sync.Mutex
-	all     visitors
-	from    map[netip.Prefix]*visitors // only if addresses have a bound
-	sweepAt int                        // how many there may be before those who are gone are forgotten
+	mu   sync.Mutex
+	all  visitors
+	from pace.Kept[netip.Prefix, *visitors]
 }
 
 // visitors are those of a node, or from one address. gate.mu guards them.
@@ -55,15 +55,8 @@ func (f *full) problem() *problem {
 	return &problem{Status: http.StatusServiceUnavailable, Code: f.code, Detail: f.why, after: f.after}
 }
 
-// minVisited is how many addresses are kept before those of nobody are looked for.
-const minVisited = 1024
-
 func newGate(node, address Bound) *gate {
-	g := &gate{node: node, address: address, all: visitorsWithin(node), sweepAt: minVisited}
-	if address.Connections > 0 || address.PerSecond > 0 || address.Strangers > 0 {
-		g.from = make(map[netip.Prefix]*visitors)
-	}
-	return g
+	return &gate{node: node, address: address, all: visitorsWithin(node)}
 }
 
 func visitorsWithin(b Bound) (v visitors) {
@@ -158,15 +151,14 @@ func (g *gate) leave(theirs *visitors) {
 // theirsLocked returns the visitors from an address; nil if they are not counted.
 func (g *gate) theirsLocked(remote string, now time.Time) *visitors {
 	at, ok := networkOf(remote)
-	if g.from == nil || !ok {
+	if g.address == (Bound{}) || !ok {
 		return nil
 	}
-	theirs := g.from[at]
+	theirs := g.from.Of[at]
 	if theirs == nil {
-		g.sweepLocked(now)
 		v := visitorsWithin(g.address)
 		theirs = &v
-		g.from[at] = theirs
+		g.from.Add(at, theirs, func(v *visitors) bool { return v.idle(now) })
 	}
 	return theirs
 }
@@ -181,18 +173,9 @@ func networkOf(remote string) (netip.Prefix, bool) {
 	return theirs, theirs.IsValid()
 }
 
-// sweepLocked forgets addresses that nobody is connected from, and nobody was of late. It waits until there are twice as
-// many as it left, so that it costs little.
-func (g *gate) sweepLocked(now time.Time) {
-	if len(g.from) < g.sweepAt {
-		return
-	}
-	for at, v := range g.from {
-		if v.inside == 0 && (v.pace == nil || v.pace.TokensAt(now) >= float64(v.pace.Burst())) {
-			delete(g.from, at)
-		}
-	}
-	g.sweepAt = max(2*len(g.from), minVisited)
+// idle reports whether nobody of them is connected, and nobody was of late.
+func (v *visitors) idle(now time.Time) bool {
+	return v.inside == 0 && (v.pace == nil || pace.Full(v.pace, now))
 }
 
 // refuse says why one more can't be let in, or nil.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/tallylight/tallylight/auth"
+	"github.com/tallylight/tallylight/internal/pace"
 )
 
 // come has somebody come from an address.
@@ -139,7 +140,7 @@ func TestGateForgets(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := newGate(Bound{}, Bound{PerSecond: 1, Burst: 2, Connections: 5})
 		var stays *visitors
-		for i := range 100 * minVisited {
+		for i := range 100 * pace.MinKept {
 			v, full := come(t, g, fmt.Sprintf("10.%d.%d.%d", i>>16, i>>8&255, i&255))
 			switch {
 			case full != nil:
@@ -149,12 +150,12 @@ func TestGateForgets(t *testing.T) {
 			default:
 				g.leave(v)
 			}
-			if i%minVisited == 0 {
+			if i%pace.MinKept == 0 {
 				time.Sleep(time.Second)
 			}
 		}
-		if len(g.from) > 4*minVisited {
-			t.Errorf("%d addresses are kept", len(g.from))
+		if len(g.from.Of) > 4*pace.MinKept {
+			t.Errorf("%d addresses are kept", len(g.from.Of))
 		}
 		if v, _ := come(t, g, "10.0.0.0"); v != stays {
 			t.Error("one that somebody is connected from was forgotten")

@@ -1,10 +1,6 @@
 package signalling
 
-import (
-	"math"
-
-	"golang.org/x/time/rate"
-)
+import "github.com/tallylight/tallylight/internal/pace"
 
 // Rules bound what clients may do. Of all fields 0 is the default, and a negative number is any.
 type Rules struct {
@@ -59,7 +55,7 @@ func (r Rules) withDefaults() Rules {
 		case *field.value == 0:
 			*field.value = field.usual
 		case *field.value < 0:
-			*field.value = math.MaxInt
+			*field.value = pace.Any
 		}
 	}
 	return r
@@ -67,7 +63,7 @@ func (r Rules) withDefaults() Rules {
 
 // told is how a client is told of a bound: 0 is any number.
 func told(bound int) int {
-	if bound == math.MaxInt {
+	if bound == pace.Any {
 		return 0
 	}
 	return bound
@@ -75,16 +71,8 @@ func told(bound int) int {
 
 // times is so many times a bound.
 func times(n, bound int) int {
-	if bound == math.MaxInt {
+	if bound == pace.Any {
 		return bound
 	}
 	return n * bound
-}
-
-// newLimiter returns a limiter for so many a second, and that many times as many at once.
-func newLimiter(perSecond, atOnce int) *rate.Limiter {
-	if perSecond == math.MaxInt {
-		return rate.NewLimiter(rate.Inf, 0)
-	}
-	return rate.NewLimiter(rate.Limit(perSecond), atOnce*perSecond)
 }

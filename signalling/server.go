@@ -41,7 +41,7 @@ type Server struct {
 // NewServer returns a server; Run must run while it serves.
 func NewServer(cfg Config) *Server {
 	cfg = cfg.withDefaults()
-	s := &Server{cfg: cfg, wheel: wheel{every: cfg.tick()}, writers: newWriters(), gate: newGate(cfg.Admit, cfg.AdmitFrom), accounts: newAccounts(cfg.Rules), open: make(map[*session]struct{})}
+	s := &Server{cfg: cfg, wheel: wheel{every: cfg.tick()}, writers: newWriters(), gate: newGate(cfg.Admit, cfg.AdmitFrom), accounts: &accounts{rules: cfg.Rules}, open: make(map[*session]struct{})}
 	s.metrics = newMetrics(cfg.Metrics)
 	return s
 }

@@ -18,6 +18,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/tallylight/tallylight/auth"
+	"github.com/tallylight/tallylight/internal/pace"
 	"github.com/tallylight/tallylight/internal/wire"
 	"github.com/tallylight/tallylight/presence"
 	"github.com/tallylight/tallylight/rooms"
@@ -67,7 +68,7 @@ var (
 
 // newSession returns a session that has no connection yet.
 func newSession(srv *Server, id, from string) *session {
-	s := &session{srv: srv, id: id, from: from, messages: newLimiter(srv.cfg.Rules.Messages, burst)}
+	s := &session{srv: srv, id: id, from: from, messages: pace.Limiter(srv.cfg.Rules.Messages, burst)}
 	s.in.init(s.handleFrame)
 	s.out.writers, s.out.out = srv.writers, s
 	s.life.begin(srv.wheel.now(), srv.cfg.Ping)
@@ -242,7 +243,7 @@ func (s *session) admit(size int) error {
 	heavy := size > lightMessage
 	if heavy {
 		if s.bytes == nil {
-			s.bytes = newLimiter(rules.Bytes, burst)
+			s.bytes = pace.Limiter(rules.Bytes, burst)
 		}
 		if err := limitN(s.bytes, size, "bytes are limited to %d a second in bursts of %d", rules.Bytes, burst*rules.Bytes); err != nil {
 			return err

@@ -7,6 +7,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/tallylight/tallylight/auth"
+	"github.com/tallylight/tallylight/internal/pace"
 	"github.com/tallylight/tallylight/rooms"
 )
 
@@ -37,7 +38,7 @@ func (s *session) handleSignal(id string, m Signal) error {
 	}
 	perSecond := s.srv.cfg.Rules.SignalBytes
 	if s.signals == nil {
-		s.signals = newLimiter(times(share, perSecond), burst)
+		s.signals = pace.Limiter(times(share, perSecond), burst)
 	}
 	if err := limitN(s.signals, len(m.Data), "signals are limited to %d bytes a second in bursts of %d", times(share, perSecond), burst*share*perSecond); err != nil {
 		return err

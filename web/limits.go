@@ -6,6 +6,7 @@ import (
 
 	"golang.org/x/time/rate"
 
+	"github.com/tallylight/tallylight/internal/pace"
 	"github.com/tallylight/tallylight/rooms"
 )
 
@@ -40,24 +41,20 @@ func limiterOf(perSecond, usual, burst int) *rate.Limiter {
 		perSecond = usual
 	}
 	if perSecond < 0 {
-		return rate.NewLimiter(rate.Inf, 0)
+		perSecond = pace.Any
 	}
-	return rate.NewLimiter(rate.Limit(perSecond), burst*perSecond)
+	return pace.Limiter(perSecond, burst)
 }
 
 // moderating is what limits call an act of a moderator, which is no event.
 const moderating = "moderate"
-
-// minLimiters is how many limiters are kept before idle ones are looked for.
-const minLimiters = 1024
 
 // limits counts what users publish.
 type limits struct {
 	rates Rates // fixed
 
 	mu       sync.Mutex
-	limiters map[limitKey]*rate.Limiter
-	sweepAt  int // how many there may be before the idle ones go
+	limiters pace.Kept[limitKey, *rate.Limiter]
 }
 
 type limitKey struct {
@@ -75,31 +72,13 @@ func (l *limits) take(user, event string) time.Duration {
 	if event == rooms.EventChat || event == moderating {
 		key.kind = event
 	}
-	limiter := l.limiters[key]
+	limiter := l.limiters.Of[key]
 	if limiter == nil {
-		l.sweepLocked(now)
 		limiter = l.rates.limiter(key.kind)
-		if l.limiters == nil {
-			l.limiters = make(map[limitKey]*rate.Limiter)
-		}
-		l.limiters[key] = limiter
+		l.limiters.Add(key, limiter, func(l *rate.Limiter) bool { return pace.Full(l, now) })
 	}
 	if limiter.AllowN(now, 1) {
 		return 0
 	}
 	return time.Second // what a header can say; at either rate there is room again by then
-}
-
-// sweepLocked forgets those whose limiter is full: a new one would be the same.
-// It waits until there are twice as many as it left, so that it costs little.
-func (l *limits) sweepLocked(now time.Time) {
-	if len(l.limiters) < max(l.sweepAt, minLimiters) {
-		return
-	}
-	for key, limiter := range l.limiters {
-		if limiter.TokensAt(now) >= float64(limiter.Burst()) {
-			delete(l.limiters, key)
-		}
-	}
-	l.sweepAt = 2 * len(l.limiters)
 }

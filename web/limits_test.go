@@ -5,6 +5,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/tallylight/tallylight/internal/pace"
 )
 
 // Whoever makes up users must not fill the memory.
@@ -14,15 +16,15 @@ func TestLimitsForgetTheIdle(t *testing.T) {
 		for range chatBurst {
 			l.take("busy", "chat")
 		}
-		for i := range 10 * minLimiters {
+		for i := range 10 * pace.MinKept {
 			l.take(fmt.Sprint("user", i), "chat")
 			time.Sleep(10 * time.Millisecond) // full again after 1 s: some hundred are in use
 			if i%50 == 0 {
 				l.take("busy", "chat")
 			}
 		}
-		if got := len(l.limiters); got > minLimiters {
-			t.Errorf("%d are kept, want at most %d", got, minLimiters)
+		if got := len(l.limiters.Of); got > pace.MinKept {
+			t.Errorf("%d are kept, want at most %d", got, pace.MinKept)
 		}
 		for range chatBurst {
 			l.take("busy", "chat")
