@@ -341,6 +341,9 @@ func TestKeySetURLs(t *testing.T) {
 		if (err == nil) != ok {
 			t.Errorf("%q: got %v, want it taken: %v", address, err, ok)
 		}
+		if err != nil && strings.Contains(err.Error(), "u:p") {
+			t.Errorf("%q: the error tells the password: %v", address, err)
+		}
 	}
 	if err := loopbackOnly("tcp", "192.0.2.1:80", nil); err == nil {
 		t.Error("a name that leads elsewhere is no loopback address")
