@@ -55,8 +55,8 @@ go-test: shipped ## run the Go tests with the race detector; none may skip
 # with the race detector like all tests.
 .PHONY: fuzz
 fuzz: FOR = 10s
-fuzz: ## give any bytes to all that reads what comes from outside, each target for a while: make fuzz FOR=10m
-	@.ci/fuzz '$(FOR)'
+fuzz: ## give any bytes to all that reads what comes from outside, each target for a while: make fuzz FOR=10m AT_ONCE=3
+	@.ci/fuzz '$(FOR)' $(AT_ONCE)
 
 .PHONY: soak
 soak: shipped ## run the Go tests in full length, which takes long
