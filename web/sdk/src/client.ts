@@ -36,6 +36,13 @@ export interface ClientEvents {
   status: Status;
   /** A heartbeat was answered. */
   beat: Beat;
+  /**
+   * The token ends soon, a minute before it does. Where `token` is a function, it is asked for a new one at the same time;
+   * else this is the moment to tell somebody.
+   */
+  expiring: { expiresAt: number };
+  /** The token's end has changed: signed in, or refreshed. */
+  token: { expiresAt: number };
   /** An error of the server that answers none of our requests. */
   error: TallylightError;
 }
@@ -60,6 +67,7 @@ export class TallylightClient extends Emitter<ClientEvents> {
 
   #status: Status = { state: 'idle' };
   #clockOffset = 0;
+  #expiresAt: number | undefined;
   /** The same from `connect` to the end; another one after each `connect`. */
   #run: Run | undefined;
   /** The link in use. */
@@ -95,6 +103,11 @@ export class TallylightClient extends Emitter<ClientEvents> {
     return Date.now() + this.#clockOffset;
   }
 
+  /** When the token in use ends, in Unix milliseconds of the server's clock; undefined before the first welcome. */
+  get expiresAt(): number | undefined {
+    return this.#expiresAt;
+  }
+
   /**
    * Connects, and stays connected until `close` or until the server says to stay away. Resolves at the first welcome,
    * rejects when the client stops before. Connecting or connected, it changes nothing.
@@ -107,6 +120,16 @@ export class TallylightClient extends Emitter<ClientEvents> {
       void this.#open();
     }
     return this.#run.connected;
+  }
+
+  /**
+   * Gets a token now and gives it to the server, which then lets this connection stay as long as that one lasts. It happens
+   * by itself a minute before the end; this is for who has a new token earlier, or only later. Rejects with the server's
+   * error, or with that of the application's function; the connection stays as it was then.
+   */
+  async refresh(): Promise<void> {
+    if (!this.#link) throw new TallylightError('disconnected', 'there is no connection');
+    await this.#refresh(this.#link);
   }
 
   /** Says goodbye and stays away until `connect`. Rooms are kept and joined again then. */
@@ -198,6 +221,7 @@ export class TallylightClient extends Emitter<ClientEvents> {
     this.#cancelStable?.();
     this.#cancelStable = run.timers.after(this.#backoff.stableMs, () => this.#backoff.reset());
     this.#setStatus({ state: 'connected', welcome });
+    this.#setExpiry(welcome.expires_at);
     // The round trip of the sign-in tells as much as a beat: the first one is up to an interval away.
     this.#beaten({ rttMs: link.signInMs, at: Date.now(), serverNow: welcome.now + link.signInMs / 2 });
     run.settle.resolve(welcome);
@@ -325,7 +349,10 @@ export class TallylightClient extends Emitter<ClientEvents> {
         if (link === this.#link) this.#rooms.forEach((room) => room.setIceServers(message.ice_servers));
         return;
       case 'expiring':
-        if (link === this.#link) void this.#refresh(link);
+        if (link !== this.#link) return;
+        this.emit('expiring', { expiresAt: message.expires_at });
+        // Without a new one the connection ends with 4419, and comes back with a token of its own if there is one by then.
+        if (this.#tokens.renewable) this.#refresh(link).catch(() => undefined);
         return;
       case 'error':
         if (message.re === undefined) {
@@ -335,13 +362,14 @@ export class TallylightClient extends Emitter<ClientEvents> {
   }
 
   async #refresh(link: Link): Promise<void> {
-    if (!this.#tokens.renewable) return;
     this.#tokens.forget();
-    try {
-      await link.request({ type: 'refresh', token: await this.#tokens.get() });
-    } catch {
-      // The connection then ends with 4419, and comes back with a token of its own.
-    }
+    const { expires_at } = await link.request({ type: 'refresh', token: await this.#tokens.get() });
+    if (expires_at !== undefined && link === this.#link) this.#setExpiry(expires_at);
+  }
+
+  #setExpiry(expiresAt: number): void {
+    this.#expiresAt = expiresAt;
+    this.emit('token', { expiresAt });
   }
 
   #request<M extends ClientMessage>(message: M): Promise<OkMessage> {

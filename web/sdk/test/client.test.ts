@@ -221,6 +221,29 @@ test('an expiring token is refreshed', async () => {
   expect(FakeSocket.last.requests('refresh')).toMatchObject([{ token: 'token-2' }]);
 });
 
+test('who has no other token is told that it ends, and can bring one later', async () => {
+  let token = 'token-1';
+  const client = newClient({ token: async () => token });
+  const ends: number[] = [];
+  client.on('expiring', ({ expiresAt }) => ends.push(expiresAt));
+  client.on('token', ({ expiresAt }) => ends.push(expiresAt));
+  await client.connect();
+  const first = client.expiresAt;
+  FakeSocket.last.answers.set('refresh', () => ({ type: 'error', code: 'unauthorized', message: 'too old' }));
+  FakeSocket.last.say({ type: 'expiring', expires_at: first });
+  await settle();
+  await expect(client.refresh()).rejects.toMatchObject({ code: 'unauthorized' });
+  expect(client.status.state).toBe('connected');
+  expect(client.expiresAt).toBe(first);
+
+  token = 'token-2';
+  FakeSocket.last.answers.set('refresh', () => ({ type: 'ok', expires_at: 7_200_000 }));
+  await client.refresh();
+  expect(FakeSocket.last.requests('refresh').at(-1)).toMatchObject({ token: 'token-2' });
+  expect(client.expiresAt).toBe(7_200_000);
+  expect(ends).toEqual([first, first, 7_200_000]);
+});
+
 test('a closed client is closed', async () => {
   const client = newClient();
   await client.connect();
