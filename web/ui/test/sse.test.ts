@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { EventStreamParser } from '../src/lib/sse.ts';
+import { EventStreamParser } from '../src/api/sse.ts';
 
 const stream = 'id: 7\nevent: change\ndata: {"a":1}\n\n: ping\n\nevent: viewers\ndata: one\ndata: two\n\ndata:bare\r\n\r\n';
 const want = [

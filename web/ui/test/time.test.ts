@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { secondsLeft, timeCode } from '../src/lib/time.ts';
+import { secondsLeft, timeCode } from '../src/parts/time.ts';
 
 test.each([
   [0, '0:00'],

@@ -1,6 +1,6 @@
 import { closeRules, TallylightError } from '@tallylight/client';
 import { expect, test } from 'vitest';
-import { errorWords, stopWords } from '../src/lib/words.ts';
+import { errorWords, stopWords } from '../src/words/problems.ts';
 
 test('who is too fast is told when to try again', () => {
   expect(errorWords(new TallylightError('rate_limited', 'slow', 2300))).toBe('Too fast. Try again in 3 seconds.');

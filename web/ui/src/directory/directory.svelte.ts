@@ -1,6 +1,6 @@
 import { Backoff } from '@tallylight/client';
-import { Problem, request, type LiveRow } from './api.ts';
-import { EventStreamParser, type ServerSentEvent } from './sse.ts';
+import { Problem, request, type LiveRow } from '../api/request.ts';
+import { EventStreamParser, type ServerSentEvent } from '../api/sse.ts';
 
 interface Snapshot {
   data: LiveRow[];

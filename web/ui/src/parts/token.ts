@@ -1,4 +1,5 @@
 import type { Verdict } from '@tallylight/client';
+import { words } from '../words/words.ts';
 
 /**
  * The token of this page. It comes in the fragment of a link, which browsers send to no server, and is kept for the
@@ -38,10 +39,10 @@ export function verdictWords(verdict: Verdict): string | undefined {
     case 'valid':
       return undefined;
     case 'refused':
-      return `This token is refused: ${verdict.message}.`;
+      return words.shared.token.refused(verdict.message);
     case 'busy':
-      return 'The server admits nobody at the moment. Try again in a little while.';
+      return words.shared.token.busy;
     case 'unknown':
-      return 'The server could not be reached to check this token. Try again.';
+      return words.shared.token.unknown;
   }
 }

@@ -1,4 +1,4 @@
-import type { LampState } from './Lamp.svelte';
+import type { LampState } from '../parts/lamp.ts';
 import type { RoomSession } from './session.svelte.ts';
 
 /** What the lamp of a room shows to somebody who only looks. */

@@ -10,7 +10,8 @@ import {
   type Streamer,
   type TallylightError,
 } from '@tallylight/client';
-import { reasonWords } from './words.ts';
+import { reasonWords } from '../words/problems.ts';
+import { words } from '../words/words.ts';
 
 export interface ChatLine {
   /** Its offset, which is its key: chat and system lines are events of one room. */
@@ -105,15 +106,14 @@ function asLine(event: EventMessage): ChatLine[] {
   const { offset, at, from } = event;
   if (isEventOf(event, 'chat')) {
     if (event.data.deleted === true) return [];
-    return [{ offset, at, text: event.data.text, from: from ?? { name: 'Tallylight', role: 'moderator' } }];
+    return [{ offset, at, text: event.data.text, from: from ?? { name: words.shared.product, role: 'moderator' } }];
   }
   if (isEventOf(event, 'live.started')) {
     const { title } = event.data.broadcast;
-    return [{ offset, at, text: title ? `On air: ${title}` : 'On air' }];
+    return [{ offset, at, text: words.chat.onAir(title ?? '') }];
   }
   if (isEventOf(event, 'live.ended')) {
-    const reason = reasonWords(event.data.reason);
-    return [{ offset, at, text: reason ? `Off air: ${reason}` : 'Off air' }];
+    return [{ offset, at, text: words.chat.offAir(reasonWords(event.data.reason)) }];
   }
   return [];
 }

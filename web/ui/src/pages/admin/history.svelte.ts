@@ -1,4 +1,7 @@
-import { getBroadcasts, Problem, type BroadcastRecord } from './api.ts';
+import { getBroadcasts, Problem, type BroadcastRecord } from '../../api/request.ts';
+import { words } from '../../words/words.ts';
+
+const text = words.admin.ended;
 
 /** A record is written a moment after its broadcast was announced as ended: look at once, and again. */
 const looksAfterEndMs = [0, 1000, 4000];
@@ -46,7 +49,7 @@ export class History {
       this.problem = '';
     } catch (error) {
       if (error instanceof Problem && error.wantsToken) this.refusal = error;
-      this.problem = error instanceof Problem ? `The record cannot be shown: ${error.message}.` : 'The record could not be loaded.';
+      this.problem = error instanceof Problem ? text.problem(error.message) : text.unreachable;
     }
   }
 }

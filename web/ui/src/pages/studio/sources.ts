@@ -1,11 +1,13 @@
-/** What a streamer can send from a page. */
-export type Source = 'camera' | 'screen' | 'test';
+import { words } from '../../words/words.ts';
 
-export const sourceWords: Record<Source, string> = { camera: 'Camera', screen: 'Screen', test: 'Test picture' };
+const text = words.studio.picture;
+
+/** What a streamer can send from a page. */
+export type Source = keyof typeof text.sources;
 
 /** The sources that this browser knows: phones share no screens. */
 export function knownSources(): Source[] {
-  const all = Object.keys(sourceWords) as Source[];
+  const all = Object.keys(text.sources) as Source[];
   return all.filter((source) => source !== 'screen' || navigator.mediaDevices?.getDisplayMedia !== undefined);
 }
 
@@ -22,17 +24,10 @@ export function stop(stream: MediaStream | undefined): void {
   stream?.getTracks().forEach((track) => track.stop());
 }
 
-const problems: Record<string, string> = {
-  NotAllowedError: 'The browser was not allowed to use it. Allow it beside the address, and choose again.',
-  NotFoundError: 'There is no such device here.',
-  NotReadableError: 'Another program is using it.',
-  SecurityError: 'Browsers only give it to pages that come over https, or from this machine.',
-};
-
 /** Why a source could not be had. */
 export function sourceProblem(error: unknown): string {
-  const name = error instanceof DOMException ? error.name : '';
-  return problems[name] ?? 'It could not be started. Choose again, or something else.';
+  const problems: Record<string, string> = text.problems;
+  return (error instanceof DOMException && problems[error.name]) || text.problem;
 }
 
 const width = 640;
