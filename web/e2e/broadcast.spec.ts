@@ -40,8 +40,9 @@ test('a broadcast, from the first click to the record', async ({ node, open }) =
   await aliceAgain.page.close();
   await bob.wantLamp('reconnecting');
   await bob.wantLamp('ended', 20_000);
-  await expect(admin.endedRow(broadcast ?? '')).toContainText('connection lost');
   await expect(admin.page.getByText('Nobody is live.')).toBeVisible();
+  await admin.show('Broadcasts');
+  await expect(admin.endedRow(broadcast ?? '')).toContainText('connection lost');
   expect([...bob.complaints, ...admin.complaints]).toEqual([]);
 });
 

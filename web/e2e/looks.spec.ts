@@ -59,6 +59,7 @@ test('all pages in both widths: nothing is cut off, nothing is complained about'
   people.studio = await open(node.links.studio);
   await people.studio.page.getByRole('button', { name: 'End broadcast' }).click();
   await people.watch.wantLamp('ended');
+  await people.admin.show('Broadcasts');
   await expect(people.admin.page.getByTestId('ended-table')).toBeVisible();
   await look('ended');
   for (const { complaints } of Object.values(others)) expect(complaints).toEqual([]);

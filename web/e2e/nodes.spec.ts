@@ -49,6 +49,7 @@ test('two nodes show the same broadcast, whichever one asks', async ({ start, op
     await bob.wantLamp('ended');
     for (const admin of admins) {
       await expect(admin.page.getByText('Nobody is live.')).toBeVisible();
+      await admin.show('Broadcasts');
       await expect(admin.endedRow(broadcast)).toContainText('ended by the streamer');
     }
     expect([...bob.complaints, ...admins.flatMap((admin) => admin.complaints)]).toEqual([]);

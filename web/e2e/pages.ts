@@ -68,6 +68,12 @@ export class TestPage {
     return this.page.getByTestId('live-table').locator(`[data-room="${room}"]`);
   }
 
+  /** Turns to a view of the dashboard. */
+  async show(view: string): Promise<void> {
+    await this.page.getByRole('navigation').getByRole('link', { name: view }).click();
+    await expect(this.page.getByRole('heading', { level: 1, name: view })).toBeVisible();
+  }
+
   endedRow(broadcast: string): Locator {
     return this.page.getByTestId('ended-table').locator(`[data-broadcast="${broadcast}"]`);
   }

@@ -10,8 +10,8 @@ const spoken = ['title', 'placeholder', 'alt', 'label', 'data-label', 'aria-labe
 
 /** Whether a text says something, in whatever language. */
 const says = (text: string) => /\p{L}/u.test(text);
-/** Whether a string of a program is one for people: words with a space between. Classes and paths are not. */
-const isSentence = (text: string) => /\p{L}{2,},? \p{L}/u.test(text);
+/** Whether a string of a program is one for people: words with a space between. Classes, paths and sizes are not. */
+const isSentence = (text: string) => /^[^\d]*\p{L}{2,},? \p{L}/u.test(text);
 
 type Node = { type: string; [key: string]: unknown };
 

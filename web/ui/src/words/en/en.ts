@@ -1,4 +1,4 @@
-import { admin } from './admin.ts';
+import { admin } from './admin/admin.ts';
 import { chat } from './chat.ts';
 import { live } from './live.ts';
 import { problems } from './problems.ts';

@@ -1,7 +1,7 @@
-import { getBroadcasts, Problem, type BroadcastRecord } from '../../api/request.ts';
-import { words } from '../../words/words.ts';
+import { getBroadcasts, Problem, type BroadcastRecord } from '../../../api/request.ts';
+import { words } from '../../../words/words.ts';
 
-const text = words.admin.ended;
+const text = words.admin.broadcasts;
 
 /** A record is written a moment after its broadcast was announced as ended: look at once, and again. */
 const looksAfterEndMs = [0, 1000, 4000];

@@ -1,0 +1,4 @@
+/** Who did what to whom. */
+export const audit = {
+  title: 'Audit',
+};

@@ -1,0 +1,4 @@
+/** The nodes of the service. */
+export const nodes = {
+  title: 'Nodes',
+};

@@ -1,0 +1,4 @@
+/** Tokens that are no longer taken. */
+export const revocations = {
+  title: 'Revocations',
+};

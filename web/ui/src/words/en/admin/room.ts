@@ -1,0 +1,4 @@
+/** One room in detail. */
+export const room = {
+  title: 'Room',
+};
