@@ -40,20 +40,22 @@ export async function startBrowser(): Promise<Browser> {
     open: async (link) => {
       const { targetId } = await protocol.call<{ targetId: string }>('Target.createTarget', { url: link });
       const { sessionId } = await protocol.call<{ sessionId: string }>('Target.attachToTarget', { targetId, flatten: true });
-      return {
-        evaluate: async <T>(expression: string) => {
-          const { result, exceptionDetails } = await protocol.call<{ result: { value: T }; exceptionDetails?: { text: string } }>(
-            'Runtime.evaluate',
-            { expression, awaitPromise: true, returnByValue: true },
-            sessionId,
-          );
-          if (exceptionDetails) throw new Error(`${expression}: ${exceptionDetails.text}`);
-          return result.value;
-        },
-        bringToFront: async () => {
-          await protocol.call('Target.activateTarget', { targetId });
-        },
+      const evaluate = async <T>(expression: string) => {
+        const { result, exceptionDetails } = await protocol.call<{ result: { value: T }; exceptionDetails?: { text: string } }>(
+          'Runtime.evaluate',
+          { expression, awaitPromise: true, returnByValue: true },
+          sessionId,
+        );
+        if (exceptionDetails) throw new Error(`${expression}: ${exceptionDetails.text}`);
+        return result.value;
       };
+      // Between two pages there is nothing to evaluate in.
+      const loaded = `location.href.startsWith(${JSON.stringify(link.split('#')[0])}) && document.readyState === 'complete'`;
+      for (const giveUp = Date.now() + startMs; !(await evaluate<boolean>(loaded).catch(() => false)); ) {
+        if (Date.now() > giveUp) throw new Error(`${link} was not loaded`);
+        await new Promise((again) => setTimeout(again, 100));
+      }
+      return { evaluate, bringToFront: async () => void (await protocol.call('Target.activateTarget', { targetId })) };
     },
     close: async () => {
       process.off('exit', kill);
