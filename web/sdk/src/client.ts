@@ -81,6 +81,8 @@ export class TallylightClient extends Emitter<ClientEvents> {
   #refusals = 0;
   /** The node that `#link` is to, or was. */
   #node: string | undefined;
+  /** Before this time the server has asked us not to come (by this machine's clock). */
+  #notBefore = 0;
   /** How many more times the node that we are to leave is left at once, should we come to it again. */
   #sameNode = 0;
 
@@ -117,6 +119,7 @@ export class TallylightClient extends Emitter<ClientEvents> {
       this.#run = new Run(this.#newTimers(), watchPage(this.#pageSignals()));
       this.#backoff.reset();
       this.#refusals = 0;
+      this.#notBefore = 0;
       void this.#open();
     }
     return this.#run.connected;
@@ -217,6 +220,7 @@ export class TallylightClient extends Emitter<ClientEvents> {
     this.#node = welcome.node;
     old?.close();
     this.#refusals = 0;
+    this.#notBefore = 0;
     this.#startHeartbeat(link, welcome, run.timers);
     this.#cancelStable?.();
     this.#cancelStable = run.timers.after(this.#backoff.stableMs, () => this.#backoff.reset());
@@ -304,7 +308,9 @@ export class TallylightClient extends Emitter<ClientEvents> {
 
   #scheduleOpen(atLeastMs: number, reason: string): void {
     if (!this.#run) return;
-    const delay = this.#backoff.next(atLeastMs, this.#isOnAir() ? onAirCapMs : undefined);
+    // Who was asked to wait waits, even if the connection that they still had is lost meanwhile.
+    this.#notBefore = Math.max(this.#notBefore, Date.now() + atLeastMs);
+    const delay = this.#backoff.next(this.#notBefore - Date.now(), this.#isOnAir() ? onAirCapMs : undefined);
     this.#openAfter(delay);
     if (this.#link) return;
     this.#setStatus({ state: 'waiting', attempt: this.#backoff.attempts, retryAt: Date.now() + delay, reason });
@@ -425,11 +431,19 @@ export class TallylightClient extends Emitter<ClientEvents> {
         if (suspended) void this.#open();
         suspended = false;
       },
-      onNetwork: () => {
-        if (this.#link) void this.#heartbeat?.beat();
-        else if (this.#cancelOpen && navigator.onLine) void this.#open();
+      // A page in the back may be slowed down or frozen: the server counts from a fresh beat then. One that comes to the
+      // front may have been: its connection is looked at before anybody relies on it.
+      onVisibility: () => {
+        if (this.#link || document.visibilityState === 'visible') this.#look();
       },
+      onNetwork: () => this.#look(),
     };
+  }
+
+  /** Looks after the connection now; without one, tries to come back, but no earlier than the server has asked for. */
+  #look(): void {
+    if (this.#link) void this.#heartbeat?.beat();
+    else if (this.#cancelOpen && navigator.onLine && Date.now() >= this.#notBefore) void this.#open();
   }
 
   /** Lets go of the connection without an end: the page may come back out of the browser's cache. */
