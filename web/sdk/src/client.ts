@@ -332,6 +332,10 @@ export class TallylightClient extends Emitter<ClientEvents> {
     this.#heartbeat = undefined;
     run.end(new TallylightError(reason.code, reason.message));
     this.#setStatus({ state: 'stopped', reason });
+    // A listener of the status may have connected again.
+    if (this.#run) return;
+    this.#rooms.forEach((room) => room.endLoops());
+    this.endLoops();
   }
 
   // ---- messages
@@ -406,6 +410,7 @@ export class TallylightClient extends Emitter<ClientEvents> {
   async #leave(room: Room): Promise<void> {
     if (this.#rooms.get(room.name) !== room) return;
     this.#rooms.delete(room.name);
+    room.endLoops({ forGood: true });
     this.#heartbeat?.watchSilence(this.#isStreaming());
     if (room.isIn(this.#link)) await this.#request({ type: 'leave', room: room.name });
   }

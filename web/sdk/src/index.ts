@@ -7,6 +7,7 @@ export { TallylightError, type ErrorCode } from './error.ts';
 export type { Beat } from './heartbeat.ts';
 export * from './messages.ts';
 export { Room, type RoomEvents, type StartOptions } from './room.ts';
+export type { EachOptions } from './reader.ts';
 export type { Status, StopReason } from './status.ts';
 export type { TokenSource } from './token.ts';
 export { validate, type Verdict } from './validate.ts';
