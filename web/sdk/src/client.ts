@@ -17,12 +17,17 @@ import { validate, type Fetch } from './validate.ts';
 export interface ClientOptions {
   /** The service: `https://live.example.org`; `ws:`, `wss:` and a trailing `/v1/ws` will do as well. */
   url: string | URL;
-  /** A token, or a function that gets one. Only with a function can the client outlive a token. */
+  /**
+   * A token, or a function that gets one. Only with a function can the client outlive a token. One that rejects is asked again
+   * after the usual delays.
+   */
   token: TokenSource;
   backoff?: BackoffOptions;
-  /** Stand-ins for the platform, for tests and unusual platforms. */
+  /** What opens the socket, instead of the platform's own. This and the next two are for tests and unusual platforms. */
   webSocket?: typeof WebSocket;
+  /** What asks why a socket was refused. */
   fetch?: Fetch;
+  /** Timers for one `connect`, closed by the client at its end. */
   timers?: () => Timers;
 }
 
@@ -41,7 +46,7 @@ export interface ClientEvents {
    * else this is the moment to tell somebody.
    */
   expiring: { expiresAt: number };
-  /** The token's end has changed: signed in, or refreshed. */
+  /** The token's end has changed: signed in, or refreshed. Unix milliseconds of the server's clock, here and above. */
   token: { expiresAt: number };
   /** An error of the server that answers none of our requests. */
   error: TallylightError;
@@ -135,7 +140,7 @@ export class TallylightClient extends Emitter<ClientEvents> {
     await this.#refresh(this.#link);
   }
 
-  /** Says goodbye and stays away until `connect`. Rooms are kept and joined again then. */
+  /** Says goodbye and stays away until `connect`, without waiting for anybody. Rooms are kept and joined again then. */
   close(): void {
     this.#stop({ code: 'closed', message: 'the client was closed' });
   }

@@ -32,7 +32,7 @@ export class Emitter<Events extends object> {
    * or refused, when the client has stopped (its status is `stopped`; after another `connect` call this anew), when a
    * `Broadcaster` or `Watcher` is closed.
    */
-  each<Name extends keyof Events>(name: Name, options: EachOptions = {}): AsyncIterableIterator<Events[Name], undefined> {
+  each<Name extends keyof Events>(name: Name, options: EachOptions = {}): AsyncIterableIterator<Events[Name]> {
     const { signal } = options;
     const abort = () => void reader.return();
     const reader = new Reader<Events[Name]>(options, () => {

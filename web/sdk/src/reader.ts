@@ -11,7 +11,7 @@ export interface EachOptions {
 const defaultLimit = 1_000;
 
 /** What is emitted on its way to one `for await`. What comes while its reader is busy waits, up to a limit. */
-export class Reader<T> implements AsyncIterableIterator<T, undefined> {
+export class Reader<T> implements AsyncIterableIterator<T> {
   readonly #limit: number;
   readonly #onEnd: () => void;
   readonly #waiting: T[] = [];

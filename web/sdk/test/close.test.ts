@@ -26,6 +26,15 @@ test('the table is that of the protocol document', () => {
   expect(goodbye?.action).toBe('return');
 });
 
+test('the table is that of the README', () => {
+  const readme = readFileSync(new URL('../README.md', import.meta.url), 'utf8');
+  const rows = [...readme.matchAll(/^\| (\d{4}) \| `(\w+)` \| (comes back \||comes back once with a new token|stops)/gm)];
+  const actions: Record<string, CloseAction> = { 'comes back |': 'return', 'comes back once with a new token': 'new_token', stops: 'stay_away' };
+  expect(rows.map(([, code, name, words]) => [Number(code), name, actions[words ?? '']])).toEqual(
+    Object.entries(closeRules).map(([code, { name, action }]) => [Number(code), name, action]),
+  );
+});
+
 test('no two codes have the same name', () => {
   const names = Object.values(closeRules).map(({ name }) => name);
   expect(new Set(names).size).toBe(names.length);
