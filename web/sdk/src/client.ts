@@ -17,12 +17,17 @@ import { validate, type Fetch } from './validate.ts';
 export interface ClientOptions {
   /** The service: `https://live.example.org`; `ws:`, `wss:` and a trailing `/v1/ws` will do as well. */
   url: string | URL;
-  /** A token, or a function that gets one. Only with a function can the client outlive a token. */
+  /**
+   * A token, or a function that gets one. Only with a function can the client outlive a token. One that rejects is asked again
+   * after the usual delays.
+   */
   token: TokenSource;
   backoff?: BackoffOptions;
-  /** Stand-ins for the platform, for tests and unusual platforms. */
+  /** What opens the socket, instead of the platform's own. This and the next two are for tests and unusual platforms. */
   webSocket?: typeof WebSocket;
+  /** What asks why a socket was refused. */
   fetch?: Fetch;
+  /** Timers for one `connect`, closed by the client at its end. */
   timers?: () => Timers;
 }
 
@@ -41,7 +46,7 @@ export interface ClientEvents {
    * else this is the moment to tell somebody.
    */
   expiring: { expiresAt: number };
-  /** The token's end has changed: signed in, or refreshed. */
+  /** The token's end has changed: signed in, or refreshed. Unix milliseconds of the server's clock, here and above. */
   token: { expiresAt: number };
   /** An error of the server that answers none of our requests. */
   error: TallylightError;
@@ -81,6 +86,8 @@ export class TallylightClient extends Emitter<ClientEvents> {
   #refusals = 0;
   /** The node that `#link` is to, or was. */
   #node: string | undefined;
+  /** Before this time the server has asked us not to come (by this machine's clock). */
+  #notBefore = 0;
   /** How many more times the node that we are to leave is left at once, should we come to it again. */
   #sameNode = 0;
 
@@ -117,6 +124,7 @@ export class TallylightClient extends Emitter<ClientEvents> {
       this.#run = new Run(this.#newTimers(), watchPage(this.#pageSignals()));
       this.#backoff.reset();
       this.#refusals = 0;
+      this.#notBefore = 0;
       void this.#open();
     }
     return this.#run.connected;
@@ -132,7 +140,7 @@ export class TallylightClient extends Emitter<ClientEvents> {
     await this.#refresh(this.#link);
   }
 
-  /** Says goodbye and stays away until `connect`. Rooms are kept and joined again then. */
+  /** Says goodbye and stays away until `connect`, without waiting for anybody. Rooms are kept and joined again then. */
   close(): void {
     this.#stop({ code: 'closed', message: 'the client was closed' });
   }
@@ -217,6 +225,7 @@ export class TallylightClient extends Emitter<ClientEvents> {
     this.#node = welcome.node;
     old?.close();
     this.#refusals = 0;
+    this.#notBefore = 0;
     this.#startHeartbeat(link, welcome, run.timers);
     this.#cancelStable?.();
     this.#cancelStable = run.timers.after(this.#backoff.stableMs, () => this.#backoff.reset());
@@ -304,7 +313,9 @@ export class TallylightClient extends Emitter<ClientEvents> {
 
   #scheduleOpen(atLeastMs: number, reason: string): void {
     if (!this.#run) return;
-    const delay = this.#backoff.next(atLeastMs, this.#isOnAir() ? onAirCapMs : undefined);
+    // Who was asked to wait waits, even if the connection that they still had is lost meanwhile.
+    this.#notBefore = Math.max(this.#notBefore, Date.now() + atLeastMs);
+    const delay = this.#backoff.next(this.#notBefore - Date.now(), this.#isOnAir() ? onAirCapMs : undefined);
     this.#openAfter(delay);
     if (this.#link) return;
     this.#setStatus({ state: 'waiting', attempt: this.#backoff.attempts, retryAt: Date.now() + delay, reason });
@@ -326,6 +337,10 @@ export class TallylightClient extends Emitter<ClientEvents> {
     this.#heartbeat = undefined;
     run.end(new TallylightError(reason.code, reason.message));
     this.#setStatus({ state: 'stopped', reason });
+    // A listener of the status may have connected again.
+    if (this.#run) return;
+    this.#rooms.forEach((room) => room.endLoops());
+    this.endLoops();
   }
 
   // ---- messages
@@ -400,6 +415,7 @@ export class TallylightClient extends Emitter<ClientEvents> {
   async #leave(room: Room): Promise<void> {
     if (this.#rooms.get(room.name) !== room) return;
     this.#rooms.delete(room.name);
+    room.endLoops({ forGood: true });
     this.#heartbeat?.watchSilence(this.#isStreaming());
     if (room.isIn(this.#link)) await this.#request({ type: 'leave', room: room.name });
   }
@@ -425,11 +441,19 @@ export class TallylightClient extends Emitter<ClientEvents> {
         if (suspended) void this.#open();
         suspended = false;
       },
-      onNetwork: () => {
-        if (this.#link) void this.#heartbeat?.beat();
-        else if (this.#cancelOpen && navigator.onLine) void this.#open();
+      // A page in the back may be slowed down or frozen: the server counts from a fresh beat then. One that comes to the
+      // front may have been: its connection is looked at before anybody relies on it.
+      onVisibility: () => {
+        if (this.#link || document.visibilityState === 'visible') this.#look();
       },
+      onNetwork: () => this.#look(),
     };
+  }
+
+  /** Looks after the connection now; without one, tries to come back, but no earlier than the server has asked for. */
+  #look(): void {
+    if (this.#link) void this.#heartbeat?.beat();
+    else if (this.#cancelOpen && navigator.onLine && Date.now() >= this.#notBefore) void this.#open();
   }
 
   /** Lets go of the connection without an end: the page may come back out of the browser's cache. */

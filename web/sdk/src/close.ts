@@ -9,7 +9,7 @@ export type CloseAction =
 
 export interface CloseRule {
   action: CloseAction;
-  /** A name for programs, the same as the code's name in the protocol document. */
+  /** A name for programs, which stays the same: `reason.code` of the status `stopped`. */
   name: string;
   /** The reason in words, for a person. */
   words: string;
@@ -19,6 +19,8 @@ export interface CloseRule {
 export const closeRules: Readonly<Record<number, CloseRule>> = {
   1000: { action: 'return', name: 'normal', words: 'the connection was closed' },
   1001: { action: 'return', name: 'going_away', words: 'the server went away' },
+  1002: { action: 'return', name: 'bad_frame', words: 'a frame was damaged' },
+  1007: { action: 'return', name: 'not_text', words: 'a message was no text' },
   1009: { action: 'stay_away', name: 'too_large', words: 'a message was too large' },
   1012: { action: 'return', name: 'service_restart', words: 'the server is restarting' },
   4400: { action: 'stay_away', name: 'protocol_error', words: 'the server did not understand this client' },

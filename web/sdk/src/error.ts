@@ -14,10 +14,11 @@ export type ServerErrorCode =
   | 'internal';
 
 /**
- * Codes of the client itself: there is no connection, it was lost before the answer, the answer did not come in
- * time, or the client was closed. After `disconnected` and `timeout` the outcome of a request is unknown.
+ * Codes of the client itself: there is no connection, or it was lost before the answer; the answer did not come in
+ * time; the client was closed; a loop of `each` fell too far behind. After `disconnected` and `timeout` the outcome of a
+ * request is unknown.
  */
-export type ClientErrorCode = 'disconnected' | 'timeout' | 'closed';
+export type ClientErrorCode = 'disconnected' | 'timeout' | 'closed' | 'too_slow';
 
 export type ErrorCode = ServerErrorCode | ClientErrorCode | (string & {});
 

@@ -189,7 +189,7 @@ export class Room extends Emitter<RoomEvents> {
     await this.#host.request({ type: 'signal', room: this.name, to, session, kind, ...(data !== undefined && { data }) });
   }
 
-  /** Leaves for good. A streamer's broadcast ends by it. */
+  /** Leaves for good, and resolves when the server knows. A streamer's broadcast ends by it. */
   leave(): Promise<void> {
     return this.#host.leave(this);
   }
@@ -230,6 +230,11 @@ export class Room extends Emitter<RoomEvents> {
   refuse(error: TallylightError): void {
     this.#settleReady.reject(error);
     this.emit('refused', error);
+    this.endLoops({ forGood: true });
+  }
+
+  override endLoops(options?: { forGood?: boolean }): void {
+    super.endLoops(options);
   }
 
   #receiveJoined(joined: JoinedMessage, link: Link): void {

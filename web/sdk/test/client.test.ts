@@ -36,48 +36,12 @@ test('the sign-in tells a first round-trip time', async () => {
   expect(beats).toHaveLength(1);
 });
 
-test.each([1000, 1001, 1006, 1012, 4404, 4408, 4410, 4429, 4999])('after %i it comes back', async (code) => {
-  const client = newClient();
-  await client.connect();
-  FakeSocket.last.drop(code);
-  expect(client.status).toMatchObject({ state: 'waiting' });
-  await vi.advanceTimersByTimeAsync(500);
-  expect(FakeSocket.all).toHaveLength(2);
-  expect(client.status.state).toBe('connected');
-});
-
-test.each([
-  [4400, 'protocol_error'],
-  [4409, 'replaced'],
-  [4411, 'kicked'],
-  [4412, 'banned'],
-])('after %i it stays away', async (code, name) => {
-  const client = newClient();
-  await client.connect();
-  FakeSocket.last.drop(code, 'because');
-  expect(client.status).toEqual({ state: 'stopped', reason: { code: name, message: 'because' } });
-  await vi.advanceTimersByTimeAsync(120_000);
-  expect(FakeSocket.all).toHaveLength(1);
-  await client.connect();
-  expect(client.status.state).toBe('connected');
-});
-
 test('who was banned knows until when, and why', async () => {
   const client = newClient();
   await client.connect();
   const message = 'banned until 2026-01-31T12:00:00Z: spam';
   FakeSocket.last.drop(4412, message);
   expect(client.status).toEqual({ state: 'stopped', reason: { code: 'banned', message, until: 1769860800000, why: 'spam' } });
-});
-
-test.each([4401, 4403, 4419])('after %i it comes back with a new token', async (code) => {
-  const token = vi.fn(async () => `token-${token.mock.calls.length}`);
-  const client = newClient({ token });
-  await client.connect();
-  FakeSocket.last.drop(code);
-  await vi.advanceTimersByTimeAsync(500);
-  expect(FakeSocket.last.sent[0]).toMatchObject({ token: 'token-2' });
-  expect(client.status.state).toBe('connected');
 });
 
 test('a new token that is refused as well ends it', async () => {
@@ -94,13 +58,6 @@ test('a new token that is refused as well ends it', async () => {
   await vi.advanceTimersByTimeAsync(60_000);
   await refused;
   expect(token).toHaveBeenCalledTimes(2);
-});
-
-test.each([4401, 4403, 4419])('with a fixed token, %i ends it', async (code) => {
-  const client = newClient({ token: 'fixed' });
-  await client.connect();
-  FakeSocket.last.drop(code);
-  expect(client.status.state).toBe('stopped');
 });
 
 test('while no token can be had it keeps asking', async () => {
@@ -170,6 +127,19 @@ test('a node that admits nobody is given the time it asks for', async () => {
   void client.connect();
   await settle();
   expect(client.status).toMatchObject({ state: 'waiting', retryAt: Date.now() + 7250 });
+});
+
+test.each([0, 0.5, 0.999999])('of Retry-After nothing is taken off, whatever is drawn (%d)', async (draw) => {
+  FakeSocket.onCreate = (socket) => socket.refuse();
+  const client = newClient({
+    backoff: { random: () => draw },
+    fetch: async () => new Response('', { status: 503, headers: { 'Retry-After': '45' } }),
+  });
+  void client.connect();
+  await vi.advanceTimersByTimeAsync(44_999); // the cap of the backoff is below that
+  expect(FakeSocket.all).toHaveLength(1);
+  await vi.advanceTimersByTimeAsync(1 + 500);
+  expect(FakeSocket.all).toHaveLength(2);
 });
 
 test('a server that accepts and says nothing is given up', async () => {
@@ -386,6 +356,33 @@ test('where there is no other node, it does not try for ever', async () => {
   FakeSocket.last.say({ type: 'reconnect', after_ms: 0, reason: 'isolated' });
   await vi.advanceTimersByTimeAsync(0);
   expect(FakeSocket.last.closedByClient, 'asked again, it begins anew').toBe(true);
+});
+
+test.each([0, 0.999999])('of after_ms nothing is taken off and nothing added: the node has spread it already (%d)', async (draw) => {
+  const client = newClient({ backoff: { random: () => draw } });
+  await client.connect();
+  FakeSocket.last.say({ type: 'reconnect', after_ms: 12_345, reason: 'drain' });
+  await vi.advanceTimersByTimeAsync(12_344);
+  expect(FakeSocket.all).toHaveLength(1);
+  await vi.advanceTimersByTimeAsync(1);
+  expect(FakeSocket.all).toHaveLength(2);
+});
+
+test('who is asked for patience by the new node, and loses the old one, is patient all the same', async () => {
+  const client = newClient({ fetch: async () => new Response('', { status: 503, headers: { 'Retry-After': '9' } }) });
+  await client.connect();
+  const old = FakeSocket.last;
+  FakeSocket.onCreate = (socket) => socket.refuse();
+  old.say({ type: 'reconnect', after_ms: 0, reason: 'drain' });
+  await vi.advanceTimersByTimeAsync(0);
+  expect(FakeSocket.all).toHaveLength(2);
+  await vi.advanceTimersByTimeAsync(2_000);
+  old.drop(1012);
+  await vi.advanceTimersByTimeAsync(6_999);
+  expect(FakeSocket.all).toHaveLength(2);
+  FakeSocket.onCreate = (socket) => socket.accept();
+  await vi.advanceTimersByTimeAsync(1_000);
+  expect(client.status.state).toBe('connected');
 });
 
 test('when the old socket ends during the move, the move goes on', async () => {

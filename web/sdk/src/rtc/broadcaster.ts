@@ -65,6 +65,7 @@ export class Broadcaster extends Emitter<BroadcasterEvents> {
   close(): void {
     this.#unsubscribe.forEach((unsubscribe) => unsubscribe());
     for (const session of [...this.#viewers.keys()]) this.#end(session, { bye: true });
+    this.endLoops({ forGood: true });
   }
 
   #hear({ session, from, user, kind, data }: SignalMessage): void {

@@ -103,6 +103,7 @@ export class Watcher extends Emitter<WatcherEvents> {
     this.#unsubscribe.forEach((unsubscribe) => unsubscribe());
     globalThis.removeEventListener?.('pagehide', this.#goodbye, { capture: true });
     this.#pause();
+    this.endLoops({ forGood: true });
   }
 
   #pause(): void {
