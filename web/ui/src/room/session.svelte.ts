@@ -16,7 +16,7 @@ import { linesOf, type ChatLine } from './lines.ts';
 import { nextLineAt, type Pace } from './pace.ts';
 import { Reacting } from './reacting.svelte.ts';
 import { rightsIn, type Rights } from './rights.ts';
-import { sentenceIn, type Term } from './terms.ts';
+import { isOver, sentenceIn, type Term } from './terms.ts';
 
 /** More would slow the page down, and nobody scrolls that far. */
 const keptLines = 300;
@@ -79,6 +79,11 @@ export class RoomSession {
   /** The server's time when this machine has the other. */
   serverTime(now: number): number {
     return now + this.client.now() - Date.now();
+  }
+
+  /** The mute that is in force when this machine has that time, as far as we were told. */
+  mutedAt(now: number): Term | undefined {
+    return this.muted && !isOver(this.muted, this.serverTime(now)) ? this.muted : undefined;
   }
 
   /** Says a line. Rejects with what the server said, of which a mute and a wait are known here from then on. */

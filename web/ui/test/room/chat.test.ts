@@ -4,7 +4,7 @@ import { lasting } from '../../src/room/lasting.ts';
 import { linesOf } from '../../src/room/lines.ts';
 import { offeredFor } from '../../src/room/offered.ts';
 import { nextLineAt } from '../../src/room/pace.ts';
-import { isOver, sentenceIn } from '../../src/room/terms.ts';
+import { expulsionIn, isOver, isTooOld, sentenceIn } from '../../src/room/terms.ts';
 
 const event = (name: string, data: unknown, from?: EventMessage['from']): EventMessage => ({
   type: 'event',
@@ -88,4 +88,22 @@ test('a term is over at its end, and without one never', () => {
   expect(isOver({ until: 5 }, 4)).toBe(false);
   expect(isOver({ until: 5 }, 5)).toBe(true);
   expect(isOver({}, 1e15)).toBe(false);
+});
+
+test('who was put out is told by the close, or by the answer to the next join', () => {
+  const refused = (message: string) => new TallylightError('forbidden', message);
+  expect(expulsionIn({ code: 'kicked', message: 'kicked: rude', why: 'rude' }, undefined)).toEqual({ what: 'kicked', why: 'rude' });
+  expect(expulsionIn({ code: 'banned', message: '', until: 5 }, undefined)).toEqual({ what: 'banned', until: 5 });
+  expect(expulsionIn(undefined, refused('you are banned: spam'))).toEqual({ what: 'banned', why: 'spam' });
+  expect(expulsionIn({ code: 'unauthorized', message: 'you are banned: spam' }, undefined), 'from the whole service').toMatchObject({ what: 'banned' });
+  expect(expulsionIn({ code: 'replaced', message: 'replaced' }, undefined)).toBeUndefined();
+  expect(expulsionIn(undefined, refused('you are muted'))).toBeUndefined();
+  expect(expulsionIn(undefined, undefined)).toBeUndefined();
+});
+
+test('a token that is too old is one that ended, before or while it was used', () => {
+  expect(isTooOld({ code: 'token_expired', message: 'token expired' })).toBe(true);
+  expect(isTooOld({ code: 'unauthorized', message: 'unauthorized: expired' })).toBe(true);
+  expect(isTooOld({ code: 'unauthorized', message: 'unauthorized: signature' })).toBe(false);
+  expect(isTooOld({ code: 'revoked', message: 'revoked' })).toBe(false);
 });
