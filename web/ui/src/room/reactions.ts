@@ -1,5 +1,8 @@
-/** The kinds that the pages offer. A room takes 16, so that applications have some left for kinds of their own. */
-export const offeredKinds = ['❤️', '👏', '😂', '😮', '🔥', '🎉'] as const;
+/**
+ * The kinds that the pages offer. A room takes 16, so that applications have some left for kinds of their own. These are in the
+ * fonts of machines, too, that have none with colours.
+ */
+export const offeredKinds = ['❤️', '😂', '😍', '😮', '😢', '⚡'] as const;
 export type OfferedKind = (typeof offeredKinds)[number];
 
 /** More at a time would hide the picture, and slow it down. */

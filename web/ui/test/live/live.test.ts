@@ -32,6 +32,7 @@ test('categories are one however they are written, and count how often they are'
     { key: 'art', name: 'Art', count: 2 },
     { key: 'games', name: 'Games', count: 1 },
   ]);
+  expect(categoriesOf(rows.toReversed())[0]?.name, 'in whatever order they come').toBe('Art');
   expect(rooms(rows.filter(matcher({ q: '', category: 'art' })))).toBe('a b');
 });
 

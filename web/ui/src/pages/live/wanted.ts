@@ -62,8 +62,11 @@ export function categoriesOf(rows: readonly LiveRow[]): Category[] {
   for (const { category } of rows) {
     const key = categoryKey(category);
     if (key === '') continue;
-    const known = categories.get(key) ?? { key, name: category.trim(), count: 0 };
+    const name = category.trim();
+    const known = categories.get(key) ?? { key, name, count: 0 };
     known.count++;
+    // Of several ways to write it always the same one, and rather with a capital.
+    if (name < known.name) known.name = name;
     categories.set(key, known);
   }
   return [...categories.values()].sort((a, b) => b.count - a.count || a.name.localeCompare(b.name));

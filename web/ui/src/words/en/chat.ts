@@ -80,7 +80,7 @@ export const chat = {
 
   reactions: {
     title: 'React',
-    kinds: { '❤️': 'Heart', '👏': 'Applause', '😂': 'Laughter', '😮': 'Surprise', '🔥': 'Fire', '🎉': 'Party' },
+    kinds: { '❤️': 'Heart', '😂': 'Laughter', '😍': 'Delight', '😮': 'Surprise', '😢': 'Tears', '⚡': 'Energy' },
     cooling: 'A short breath…',
     muted: 'You are muted.',
   },
