@@ -27,7 +27,7 @@ export const problems = {
     replaced: 'Another window took over.',
     kicked: 'A moderator removed you from this room.',
     banned: 'A moderator banned you from this room.',
-    token_expired: 'Your token has expired.',
+    token_expired: 'Your link is too old. Get a new one where you got it.',
   },
   stopped: (message: string) => `The server refused the connection: ${message}.`,
 
