@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { clockTime, fullTime, secondsLeft, timeCode } from '../src/parts/time.ts';
+import { clockTime, fieldTime, fullTime, secondsLeft, timeCode } from '../src/parts/time.ts';
 
 test.each([
   [0, '0:00'],
@@ -30,4 +30,10 @@ test('a time has as much in front of it as it takes to know the day', () => {
   expect(clockTime(thisYear!, now)).not.toContain('2026');
   expect(clockTime(next!, now)).toContain('2031');
   expect(fullTime(thisYear!)).toContain('2026');
+});
+
+test('a field has a time of this place, to the minute', () => {
+  const at = new Date(2026, 0, 2, 9, 5, 59).getTime();
+  expect(fieldTime(at)).toBe('2026-01-02T09:05');
+  expect(new Date(fieldTime(at)).getTime()).toBe(at - 59_000);
 });

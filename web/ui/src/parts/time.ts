@@ -30,3 +30,10 @@ const full = new Intl.DateTimeFormat(undefined, { dateStyle: 'full', timeStyle: 
 export function fullTime(time: number | string): string {
   return full.format(new Date(time));
 }
+
+/** A time as a field for a local time has it: 2026-01-31T14:05. */
+export function fieldTime(time: number): string {
+  const date = new Date(time);
+  const [year, month, day] = [date.getFullYear(), date.getMonth() + 1, date.getDate()];
+  return `${year}-${pad(month)}-${pad(day)}T${pad(date.getHours())}:${pad(date.getMinutes())}`;
+}
