@@ -25,7 +25,7 @@ export function factsOf(record: BroadcastRecord, now: number): Fact[] {
     { label: text.one.watched, value: watchedCode(record) || nothing, mono: true },
     { label: text.one.category, value: record.category || nothing },
     { label: text.one.language, value: record.language || nothing },
-    { label: text.one.tags, value: record.tags.join(', ') || nothing },
-    { label: text.one.id, value: record.id, mono: true },
+    { label: text.one.tags, value: record.tags.join(', ') || nothing, wide: true },
+    { label: text.one.id, value: record.id, mono: true, wide: true },
   ];
 }

@@ -16,10 +16,10 @@ export function factsOf(webhook: Webhook, now: number): Fact[] {
     ...time(text.one.failingSince, webhook.failing_since),
     ...time(text.one.retryAt, webhook.retry_at),
     ...time(text.one.pausedAt, webhook.paused_at),
-    ...(webhook.last_error ? [{ label: text.one.lastError, value: webhook.last_error }] : []),
-    { label: text.one.events, value: webhook.events.join(', ') },
     ...time(text.one.created, webhook.created_at),
     { label: text.one.by, value: webhook.created_by },
-    { label: text.one.id, value: webhook.id, mono: true },
+    ...(webhook.last_error ? [{ label: text.one.lastError, value: webhook.last_error, wide: true }] : []),
+    { label: text.one.events, value: webhook.events.join(', '), wide: true },
+    { label: text.one.id, value: webhook.id, mono: true, wide: true },
   ];
 }

@@ -37,8 +37,10 @@ export const broadcasts = {
     facts: 'Facts',
     curve: 'Viewers over time',
     viewers: 'Viewers',
-    noCurve: 'Nobody counted viewers for this broadcast.',
-    shortCurve: 'It has been on air for less than a minute: there is no curve yet.',
+    /** There is no curve: not yet, because it was over before the first whole minute, or because nobody counted. */
+    early: 'The curve begins with the next whole minute.',
+    brief: 'It was over before a whole minute began: there is no curve.',
+    uncounted: 'Nobody counted its viewers.',
     summary: (minutes: number, peak: number) => `Viewers over time: ${minutes} ${minutes === 1 ? 'minute' : 'minutes'}, ${peak} at most`,
     category: 'Category',
     language: 'Language',

@@ -25,7 +25,7 @@ export const webhooks = {
     submit: 'Add',
   },
   secret: {
-    title: 'Its secret',
+    title: 'The webhook’s secret',
     why: 'Bodies are signed with this secret, so that the receiver can tell that they are ours. It is shown this once: keep it now.',
     label: 'Secret',
     copy: 'Copy',
