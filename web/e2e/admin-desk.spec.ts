@@ -177,6 +177,18 @@ test('a webhook is added, fails, is mended, and sends again what it is asked for
     await page.getByLabel('Those that were taken, too').check();
     await confirm(page, 'Send again');
     await expect(page.getByText('1 delivery is being made again.')).toBeVisible();
+
+    // An endpoint that says that it is gone is paused at once, until somebody knows better.
+    const facts = page.getByTestId('webhook-facts');
+    await expect(online).toContainText('Delivered', { timeout: 15_000 });
+    receiver.answer(410);
+    await online.getByRole('button', { name: 'Retry' }).click();
+    await confirm(page, 'Send again');
+    await expect(facts).toContainText('Paused', { timeout: 15_000 });
+    receiver.answer(200);
+    await page.getByRole('button', { name: 'Try now' }).click();
+    await expect(facts).toContainText('Active');
+    await expect(online).toContainText('Delivered', { timeout: 15_000 });
     expect(admin.complaints).toEqual([]);
 
     await page.getByRole('button', { name: 'Delete' }).click();

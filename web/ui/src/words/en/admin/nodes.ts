@@ -27,6 +27,7 @@ export const nodes = {
     action: 'Drain',
     title: (node: string) => `Drain ${node}?`,
     text: (connections: number | undefined) => {
+      if (connections === 0) return 'Nobody is connected to it now, and it admits nobody any more until it is started anew.';
       const whose = connections === undefined ? 'Its connections are' : connections === 1 ? 'Its one connection is' : `Its ${connections} connections are`;
       return `${whose} sent to the other nodes, bit by bit. Nobody’s broadcast ends. It admits nobody any more until it is started anew.`;
     },
