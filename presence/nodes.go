@@ -63,8 +63,9 @@ type Nodes struct {
 	dead      []string // lives
 	life      int      // the present one, from 1
 	reachedAt time.Time
-	failures  int  // refreshes that failed since
-	isolated  bool // as last told
+	failures  int           // refreshes that failed since
+	isolated  bool          // as last told
+	took      time.Duration // the last refresh that did not fail
 
 	found chan string // lives of this node that others say are over; holds one, never closed
 
@@ -72,6 +73,7 @@ type Nodes struct {
 	watchers []func(context.Context, NodesChange)
 	reborn   []func(context.Context)
 	cutOff   []func(isolated bool)
+	describe func() NodeReport // nil: this node says nothing of itself
 }
 
 // NewNodes returns the registry; Run makes this node a member.
@@ -237,7 +239,9 @@ func (n *Nodes) ask(ctx context.Context, life, action string, dead, living []str
 // refresh says that this node lives, and learns who else does.
 func (n *Nodes) refresh(ctx context.Context) {
 	life := n.Life()
+	began := time.Now()
 	answer, err := n.ask(ctx, life, "refresh", nil, nil)
+	took := time.Since(began)
 	if err == nil && answer.known < registryYoung {
 		n.mu.Lock()
 		dead, living := n.dead, n.lives
@@ -259,7 +263,8 @@ func (n *Nodes) refresh(ctx context.Context) {
 		n.beReborn(ctx)
 		return
 	}
-	change, moved := n.take(answer)
+	change, moved := n.take(answer, took)
+	n.tell(ctx)
 	if moved {
 		n.logger.Info("presence: the nodes have changed", "node", n.node, "living", change.Living, "died", change.Died)
 	}
@@ -283,7 +288,7 @@ func (n *Nodes) beReborn(ctx context.Context) {
 	}
 }
 
-func (n *Nodes) take(answer registered) (change NodesChange, moved bool) {
+func (n *Nodes) take(answer registered, took time.Duration) (change NodesChange, moved bool) {
 	change = NodesChange{Living: nodesOf(answer.living)}
 	for _, node := range nodesOf(answer.died) {
 		if !slices.Contains(change.Living, node) {
@@ -292,7 +297,7 @@ func (n *Nodes) take(answer registered) (change NodesChange, moved bool) {
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.reachedAt, n.failures = time.Now(), 0
+	n.reachedAt, n.failures, n.took = time.Now(), 0, took
 	n.dead = answer.dead
 	moved = !slices.Equal(n.living, change.Living)
 	n.living, n.lives = change.Living, answer.living

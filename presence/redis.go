@@ -35,6 +35,7 @@ import (
 //	tallylight:{17}:online:<room>  the streamer's user id; lasts three heartbeats and is what "online" means to others
 //	tallylight:{17}:news           channel that says that the log has grown
 //	tallylight:{nodes}:leases      sorted set: life of a node → end of its lease; beside it dead and state, see lua/nodes.lua
+//	tallylight:{nodes}:report:n1   JSON: what a node says of itself, as long as its lease, see reports.go
 //
 // Package rooms keeps its own keys beside them, see rooms/redis.go.
 

@@ -54,6 +54,13 @@ func (s *Server) Run(ctx context.Context) {
 // Draining reports whether the server refuses newcomers.
 func (s *Server) Draining() bool { return s.draining.Load() }
 
+// Open returns how many sockets are open.
+func (s *Server) Open() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.open)
+}
+
 // ServeHTTP upgrades a request to a session, or refuses it with a problem
 // document. It returns as soon as the session runs.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {

@@ -1,10 +1,13 @@
 package web
 
 import (
+	"context"
+	"errors"
 	"net/http"
 	"testing"
 
 	"github.com/tallylight/tallylight/auth"
+	"github.com/tallylight/tallylight/presence"
 	"github.com/tallylight/tallylight/rooms"
 )
 
@@ -38,5 +41,34 @@ func TestNodesOfMany(t *testing.T) {
 		if len(got.Data) != 2 || got.Data[0].Self || !got.Data[1].Self {
 			t.Errorf("got %+v", got)
 		}
-	}, func(c *Config) { c.Nodes = func() []string { return []string{"n0", "n1"} } })
+	}, two)
+}
+
+func two(c *Config) { c.Nodes = func() []string { return []string{"n0", "n1"} } }
+
+func TestNodesSayHowTheyDo(t *testing.T) {
+	var away error
+	inWorld(t, func(t *testing.T, w *world) {
+		admin := w.scoped(auth.ScopeAdmin)
+		got := decode[NodeList](t, w.get("/v1/nodes", admin)).Data
+		if got[0].Report == nil || got[0].Report.Connections != 7 || *got[0].Report.RedisMs != 1.5 || !got[0].Report.Draining {
+			t.Errorf("of the other one: %+v", got[0].Report)
+		}
+		if got[1].Report == nil || got[1].Report.Connections != 2 || got[1].Report.RedisMs != nil {
+			t.Errorf("of this one, which knows better than Redis: %+v", got[1].Report)
+		}
+		away = errors.New("redis is away")
+		got = decode[NodeList](t, w.get("/v1/nodes", admin)).Data
+		if len(got) != 2 || got[0].Report != nil || got[1].Report == nil {
+			t.Errorf("without Redis: %+v", got)
+		}
+	}, two, func(c *Config) {
+		c.Report = func() presence.NodeReport { return presence.NodeReport{Connections: 2} }
+		c.Reports = func(context.Context) (map[string]presence.NodeReport, error) {
+			if away != nil {
+				return nil, away
+			}
+			return map[string]presence.NodeReport{"n0": {Connections: 7, Draining: true, RedisMicros: 1500}, "n1": {Connections: 1}}, nil
+		}
+	})
 }

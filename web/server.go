@@ -46,6 +46,10 @@ type Config struct {
 	// Nodes returns the ids of all nodes that live, in order; nil: there is only
 	// this one.
 	Nodes func() []string
+	// Report says how this node does, and Reports what the living ones say of
+	// themselves, which blocks; nil: nothing is said.
+	Report  func() presence.NodeReport
+	Reports func(context.Context) (map[string]presence.NodeReport, error)
 	// Draining reports whether the node admits nobody any more; nil: never.
 	Draining func() bool
 	// Full says why a socket from an address (ip:port) would not be admitted

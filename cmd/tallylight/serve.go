@@ -87,6 +87,7 @@ func listen(ctx context.Context, cfg serveCmd) (net.Listener, error) {
 // built; it is stopped in the reverse order.
 type node struct {
 	id      string
+	began   time.Time
 	logger  *slog.Logger
 	proxies []netip.Prefix
 	// strangers is how many connections from one address may be open that are no sockets.
@@ -125,7 +126,7 @@ func newNode(ctx context.Context, cfg serveCmd, logger *slog.Logger) (*node, err
 	if err != nil {
 		return nil, err
 	}
-	n := &node{id: cfg.nodeID(), logger: logger, proxies: cfg.proxies, strangers: cfg.Limits.MaxUnauthenticatedPerIP, records: db, failed: make(chan error, 2), asked: make(chan struct{}, 1), draining: make(chan struct{})}
+	n := &node{id: cfg.nodeID(), began: time.Now(), logger: logger, proxies: cfg.proxies, strangers: cfg.Limits.MaxUnauthenticatedPerIP, records: db, failed: make(chan error, 2), asked: make(chan struct{}, 1), draining: make(chan struct{})}
 	if n.backend, err = openBackend(ctx, cfg, n.id, logger); err != nil {
 		return nil, errors.Join(err, db.close())
 	}
@@ -155,12 +156,14 @@ func newNode(ctx context.Context, cfg serveCmd, logger *slog.Logger) (*node, err
 		Heartbeat: cfg.HeartbeatInterval, Ping: pingOrNever(cfg.PingInterval), Origins: cfg.origins,
 		ICE: cfg.ice(), Rules: cfg.Limits.rules(),
 	})
+	n.backend.describe(n.report)
 	pages := web.Config{
 		Node: n.id, Hub: n.hub, Store: store, Directory: n.directory, Records: db.records, Book: n.book,
 		Webhooks: db.hooks, WebhookPrivate: cfg.WebhookAllowPrivate, WebhookDue: n.sender.Wake,
 		Verifier: verifier, Socket: n.sockets, Draining: n.sockets.Draining, Full: n.sockets.Full, Done: n.draining,
 		Metrics: metrics, PublicDirectory: cfg.PublicDirectory, Rates: cfg.Limits.rates(), Origins: cfg.origins, Logger: logger,
 		TrustedProxies: cfg.proxies, Checks: n.backend.checks, Nodes: n.backend.nodes,
+		Report: n.report, Reports: n.backend.reports,
 	}
 	if cfg.InternalListen == "" {
 		n.http = n.server(web.New(pages))

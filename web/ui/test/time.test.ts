@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { secondsLeft, timeCode } from '../src/parts/time.ts';
+import { clockTime, fieldTime, fullTime, secondsLeft, timeCode } from '../src/parts/time.ts';
 
 test.each([
   [0, '0:00'],
@@ -21,4 +21,19 @@ test.each([
   [-1, 0],
 ])('%i ms before the end, %i seconds are left', (ms, want) => {
   expect(secondsLeft(1_000_000 + ms, 1_000_000)).toBe(want);
+});
+
+test('a time has as much in front of it as it takes to know the day', () => {
+  const now = new Date(2026, 5, 15, 12, 0).getTime();
+  const [today, thisYear, next] = [new Date(2026, 5, 15, 9, 5), new Date(2026, 0, 2, 9, 5), new Date(2031, 0, 2, 9, 5)].map(Number);
+  expect(clockTime(today!, now)).not.toContain('15');
+  expect(clockTime(thisYear!, now)).not.toContain('2026');
+  expect(clockTime(next!, now)).toContain('2031');
+  expect(fullTime(thisYear!)).toContain('2026');
+});
+
+test('a field has a time of this place, to the minute', () => {
+  const at = new Date(2026, 0, 2, 9, 5, 59).getTime();
+  expect(fieldTime(at)).toBe('2026-01-02T09:05');
+  expect(new Date(fieldTime(at)).getTime()).toBe(at - 59_000);
 });

@@ -13,19 +13,6 @@ export interface LiveRow {
   peak_viewers: number;
 }
 
-/** A row of `GET /v1/broadcasts`. */
-export interface BroadcastRecord {
-  id: string;
-  streamer: { id: string; name: string };
-  room: string;
-  title: string;
-  started_at: string;
-  ended_at: string;
-  reason: string;
-  /** Null when nobody counted. */
-  peak_viewers: number | null;
-}
-
 export interface Page<T> {
   data: T[];
   next?: string;
@@ -58,8 +45,25 @@ export async function request(path: string, token: string | undefined, init: Req
   throw new Problem(response.status, body.code ?? 'unknown', body.detail ?? body.title ?? `status ${response.status}`);
 }
 
-export async function getBroadcasts(token: string | undefined, after?: string): Promise<Page<BroadcastRecord>> {
-  const query = new URLSearchParams({ first: '20', ...(after !== undefined && { after }) });
-  const response = await request(`/v1/broadcasts?${query}`, token);
-  return (await response.json()) as Page<BroadcastRecord>;
+/** Values of a query string; those that are empty or undefined are not in it. */
+export type Query = Record<string, string | undefined>;
+
+/** A path with a query string, if there is anything to ask for. */
+export function withQuery(path: string, query: Query): string {
+  const given = Object.entries(query).filter((entry): entry is [string, string] => entry[1] !== undefined && entry[1] !== '');
+  return given.length > 0 ? `${path}?${new URLSearchParams(given)}` : path;
+}
+
+/** Gets what a path has, as JSON. */
+export async function get<T>(token: string, path: string, query: Query = {}): Promise<T> {
+  const response = await request(withQuery(path, query), token);
+  return (await response.json()) as T;
+}
+
+/** Has something done, and returns the answer's JSON; undefined where there is none. */
+export async function send<T = void>(token: string, method: 'POST' | 'PUT' | 'DELETE', path: string, body?: unknown): Promise<T> {
+  const json = { headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body) };
+  const response = await request(path, token, { method, ...(body !== undefined && json) });
+  const text = await response.text();
+  return (text === '' ? undefined : JSON.parse(text)) as T;
 }

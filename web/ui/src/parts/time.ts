@@ -14,10 +14,26 @@ export function secondsLeft(until: number, now: number): number {
 
 const clock = new Intl.DateTimeFormat(undefined, { timeStyle: 'short' });
 const day = new Intl.DateTimeFormat(undefined, { month: 'short', day: 'numeric' });
+const farDay = new Intl.DateTimeFormat(undefined, { year: 'numeric', month: 'short', day: 'numeric' });
 
-/** 14:05, with the day in front when it is not today. */
+/** 14:05, with the day in front when it is not today, and the year when it is not this one. */
 export function clockTime(time: number | string, now = Date.now()): string {
-  const date = new Date(time);
+  const [date, today] = [new Date(time), new Date(now)];
   const text = clock.format(date);
-  return date.toDateString() === new Date(now).toDateString() ? text : `${day.format(date)}, ${text}`;
+  if (date.toDateString() === today.toDateString()) return text;
+  return `${(date.getFullYear() === today.getFullYear() ? day : farDay).format(date)}, ${text}`;
+}
+
+const full = new Intl.DateTimeFormat(undefined, { dateStyle: 'full', timeStyle: 'long' });
+
+/** All of a time, to the second and with the time zone. */
+export function fullTime(time: number | string): string {
+  return full.format(new Date(time));
+}
+
+/** A time as a field for a local time has it: 2026-01-31T14:05. */
+export function fieldTime(time: number): string {
+  const date = new Date(time);
+  const [year, month, day] = [date.getFullYear(), date.getMonth() + 1, date.getDate()];
+  return `${year}-${pad(month)}-${pad(day)}T${pad(date.getHours())}:${pad(date.getMinutes())}`;
 }

@@ -13,6 +13,7 @@ export const problems = {
     disconnected: 'There is no connection right now. It is being restored.',
     timeout: 'The server did not answer. Try again.',
   },
+  unreachable: 'The server could not be reached.',
   refused: (message: string) => `The server said no: ${message}.`,
   ourFault: 'Something went wrong on this page. Reload it.',
   tooFast: (when: string) => `Too fast. Try again ${when}.`,

@@ -51,6 +51,10 @@ export const shared = {
     cancel: 'Cancel',
   },
 
+  list: {
+    more: 'Show more',
+    forbidden: (scope: string) => `This takes a token with scope ${scope}. Yours opens other views.`,
+  },
   untitled: 'Untitled broadcast',
   looking: 'Looking…',
   nothing: '—',

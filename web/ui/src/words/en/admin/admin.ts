@@ -12,6 +12,7 @@ export const admin = {
   place: 'Admin',
   purpose: 'see the dashboard',
   refused: (message: string) => `This token does not open the dashboard: ${message}.`,
+  noScope: 'it has none of the scopes directory, service and admin',
   views: 'Views',
 
   live,

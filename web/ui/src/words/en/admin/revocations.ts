@@ -1,4 +1,32 @@
 /** Tokens that are no longer taken. */
 export const revocations = {
   title: 'Revocations',
+  scope: 'service or admin',
+  table: 'Revoked tokens',
+  empty: 'No token is revoked.',
+  columns: { what: 'What', reason: 'Reason', actor: 'By', created: 'Since', expires: 'Kept until', action: 'Undo' },
+  token: (jti: string) => `Token ${jti}`,
+  user: (sub: string) => `All tokens of ${sub}`,
+  userBefore: (sub: string, when: string) => `Tokens of ${sub} from before ${when}`,
+  kept: 'taken back',
+  takeBack: {
+    action: 'Take back',
+    title: 'Take this back?',
+    text: (what: string) => `${what}: taken again from now on, for as long as they last.`,
+    confirm: 'Take it back',
+  },
+  add: {
+    action: 'Revoke…',
+    title: 'Revoke tokens',
+    text: 'Connections by these tokens are closed within a second, broadcasts that they hold end, and they are refused from then on.',
+    what: 'What',
+    kinds: { jti: 'One token', sub: 'All tokens of a user', before: 'A user’s tokens from before a time' },
+    jti: 'Id of the token (jti)',
+    sub: 'User id',
+    before: 'Issued before',
+    expires: 'Keep it',
+    expiresHint: 'At least until the last of the tokens has ended.',
+    reason: 'Reason',
+    confirm: 'Revoke',
+  },
 };

@@ -1,0 +1,71 @@
+package presence
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+)
+
+// NodeReport is what a node says of itself, for its operators.
+type NodeReport struct {
+	StartedAt   Millis `json:"started_at"`
+	Version     string `json:"version"` // of the program
+	Draining    bool   `json:"draining"`
+	Connections int    `json:"connections"` // sockets that are open
+	Memory      uint64 `json:"memory"`      // bytes that the process has of the system's
+	Goroutines  int    `json:"goroutines"`
+	// RedisMicros is how long Redis took to answer the node's last refresh, in µs. Nodes fills it in; 0: there is none.
+	RedisMicros int64 `json:"redis_micros"`
+}
+
+// Describe names what tells of this node. It is called after each refresh, for the others to read: all of it is as old as
+// that, at most, and is gone with the lease. It must not block.
+func (n *Nodes) Describe(report func() NodeReport) { n.describe = report }
+
+// RedisTook returns how long Redis took to answer the last refresh; 0 before the first.
+func (n *Nodes) RedisTook() time.Duration {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.took
+}
+
+func (n *Nodes) reportKey(node string) string { return n.conn.Base("nodes") + "report:" + node }
+
+// tell leaves this node's report with Redis. One that fails is a second older than it should be: no more is lost.
+func (n *Nodes) tell(ctx context.Context) {
+	if n.describe == nil {
+		return
+	}
+	report := n.describe()
+	report.RedisMicros = n.RedisTook().Microseconds()
+	text, err := json.Marshal(report)
+	if err == nil {
+		err = n.conn.Client().Set(ctx, n.reportKey(n.node), text, nodeLease).Err()
+	}
+	if err != nil && ctx.Err() == nil {
+		n.logger.Debug("presence: this node's report could not be left", "node", n.node, "error", err)
+	}
+}
+
+// Reports returns what the living nodes say of themselves. It blocks on Redis. Who has not said anything yet, or what this
+// version can't read, is missing.
+func (n *Nodes) Reports(ctx context.Context) (map[string]NodeReport, error) {
+	living := n.Living()
+	keys := make([]string, len(living))
+	for i, node := range living {
+		keys[i] = n.reportKey(node)
+	}
+	found, err := n.conn.Client().MGet(ctx, keys...).Result()
+	if err != nil {
+		return nil, fmt.Errorf("reading the reports of the nodes: %w", err)
+	}
+	reports := make(map[string]NodeReport, len(living))
+	for i, value := range found {
+		var report NodeReport
+		if text, ok := value.(string); ok && json.Unmarshal([]byte(text), &report) == nil {
+			reports[living[i]] = report
+		}
+	}
+	return reports, nil
+}
