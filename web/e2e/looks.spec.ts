@@ -57,7 +57,7 @@ test('all pages in both widths: nothing is cut off, nothing is complained about'
   await studio.page.close();
   await people.watch.wantLamp('reconnecting');
   people.studio = await open(node.links.studio);
-  await people.studio.page.getByRole('button', { name: 'End broadcast' }).click();
+  await people.studio.endBroadcast();
   await people.watch.wantLamp('ended');
   await people.admin.show('Broadcasts');
   await expect(people.admin.page.getByTestId('ended-table')).toBeVisible();

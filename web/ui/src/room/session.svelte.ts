@@ -9,6 +9,7 @@ import {
   type Status,
   type Streamer,
   type TallylightError,
+  type TokenSource,
 } from '@tallylight/client';
 import { reasonWords } from '../words/problems.ts';
 import { words } from '../words/words.ts';
@@ -45,7 +46,7 @@ export class RoomSession {
   readonly #role: Role;
   room: Room;
 
-  constructor(name: string, role: Role, token: string) {
+  constructor(name: string, role: Role, token: TokenSource) {
     this.#name = name;
     this.#role = role;
     this.client = new TallylightClient({ url: location.origin, token });
