@@ -1,5 +1,5 @@
 import { afterEach, expect, test, vi } from 'vitest';
-import { constraintsFor, devicesIn, keepChoice, noMicrophone, readChoice } from '../src/pages/studio/choice.ts';
+import { anyOf, constraintsFor, devicesIn, keepChoice, noMicrophone, readChoice } from '../src/pages/studio/choice.ts';
 
 afterEach(() => void vi.unstubAllGlobals());
 
@@ -30,13 +30,19 @@ test('a browser that keeps nothing is no reason to fail', () => {
   expect(() => keepChoice({ camera: 'front', microphone: '' })).not.toThrow();
 });
 
-test('a chosen device is wished for, not insisted on', () => {
-  const { video, audio } = constraintsFor({ camera: 'front', microphone: 'desk' });
-  expect(video).toMatchObject({ deviceId: { ideal: 'front' } });
-  expect(audio).toEqual({ deviceId: { ideal: 'desk' } });
-  expect(constraintsFor({ camera: '', microphone: '' }).video).not.toHaveProperty('deviceId');
-  expect(constraintsFor({ camera: '', microphone: '' }).audio).toBe(true);
-  expect(constraintsFor({ camera: '', microphone: noMicrophone }).audio).toBe(false);
+test('a chosen device is insisted on, and any other one asked for where it is gone', () => {
+  const chosen = { camera: 'front', microphone: 'desk' };
+  const { video, audio } = constraintsFor(chosen);
+  expect(video).toMatchObject({ deviceId: { exact: 'front' } });
+  expect(audio).toEqual({ deviceId: { exact: 'desk' } });
+  expect(constraintsFor(anyOf(chosen)).video).not.toHaveProperty('deviceId');
+  expect(constraintsFor(anyOf(chosen)).audio).toBe(true);
+});
+
+test('no microphone is no microphone, on any machine', () => {
+  const chosen = { camera: 'front', microphone: noMicrophone };
+  expect(constraintsFor(chosen).audio).toBe(false);
+  expect(constraintsFor(anyOf(chosen)).audio).toBe(false);
 });
 
 const device = (kind: MediaDeviceKind, deviceId: string, label: string) => ({ kind, deviceId, label }) as MediaDeviceInfo;

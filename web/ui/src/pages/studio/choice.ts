@@ -31,12 +31,17 @@ export function keepChoice(choice: Choice): void {
 
 const asId = (value: unknown) => (typeof value === 'string' ? value : '');
 
-/** What to ask the browser for. A device that is gone is no reason to have none: another one is taken. */
+/** What to ask the browser for. A device that it only wished for would have to win against the size of the picture. */
 export function constraintsFor({ camera, microphone }: Choice): { video: MediaTrackConstraints; audio: MediaTrackConstraints | boolean } {
   return {
-    video: { width: { ideal: 1280 }, height: { ideal: 720 }, ...(camera !== '' && { deviceId: { ideal: camera } }) },
-    audio: microphone === noMicrophone ? false : microphone === '' || { deviceId: { ideal: microphone } },
+    video: { width: { ideal: 1280 }, height: { ideal: 720 }, ...(camera !== '' && { deviceId: { exact: camera } }) },
+    audio: microphone === noMicrophone ? false : microphone === '' || { deviceId: { exact: microphone } },
   };
+}
+
+/** The same choice on a machine that has other devices today. */
+export function anyOf({ microphone }: Choice): Choice {
+  return { camera: '', microphone: microphone === noMicrophone ? noMicrophone : '' };
 }
 
 /** A device that can be chosen. */

@@ -1,5 +1,5 @@
 import { words } from '../../words/words.ts';
-import { constraintsFor, type Choice } from './choice.ts';
+import { anyOf, constraintsFor, type Choice } from './choice.ts';
 import { testPicture } from './testpicture.ts';
 
 const text = words.studio.picture;
@@ -41,7 +41,17 @@ function stop(...streams: MediaStream[]): void {
   for (const stream of streams) stream.getTracks().forEach((track) => track.stop());
 }
 
+/** A chosen device that is gone is no reason to have none: another one is taken. */
 async function openCamera(choice: Choice): Promise<MediaStream> {
+  try {
+    return await openWhatIsThere(choice);
+  } catch (error) {
+    if (!isNamed(error, 'OverconstrainedError')) throw error;
+    return openWhatIsThere(anyOf(choice));
+  }
+}
+
+async function openWhatIsThere(choice: Choice): Promise<MediaStream> {
   const wanted = constraintsFor(choice);
   try {
     return await navigator.mediaDevices.getUserMedia(wanted);
@@ -55,11 +65,16 @@ async function openCamera(choice: Choice): Promise<MediaStream> {
   }
 }
 
+async function openVoice(choice: Choice): Promise<MediaStream | undefined> {
+  const open = (audio: MediaTrackConstraints | boolean) => navigator.mediaDevices.getUserMedia({ audio });
+  const { audio } = constraintsFor(choice);
+  return audio === false ? undefined : open(audio).catch(() => open(true)).catch(() => undefined);
+}
+
 /** A screen with the voice of who shows it, if there is a microphone that may be used: without, it is a picture all the same. */
 async function openScreen(choice: Choice): Promise<Opened> {
   const screen = await navigator.mediaDevices.getDisplayMedia({ video: true, audio: true });
-  const { audio } = constraintsFor(choice);
-  const voice = audio === false ? undefined : await navigator.mediaDevices.getUserMedia({ audio }).catch(() => undefined);
+  const voice = await openVoice(choice);
   const microphone = voice?.getAudioTracks()[0];
   if (!voice || !microphone) return opened('screen', screen, undefined);
   if (screen.getAudioTracks().length === 0) {
@@ -87,9 +102,9 @@ function mix(...streams: MediaStream[]): { tracks: MediaStreamTrack[]; close: ()
   return { tracks: out.stream.getAudioTracks(), close: () => void context.close() };
 }
 
-/** Whether this is one of the browser's errors, by its name. */
+/** Whether this is one of the browser's errors, by its name: not all are of one class. */
 export function isNamed(error: unknown, name: string): boolean {
-  return error instanceof DOMException && error.name === name;
+  return error instanceof Error && error.name === name;
 }
 
 /** Why a source could not be had. */
