@@ -61,7 +61,7 @@ test('what the streamer changes, the others see; an end is an end', async ({ nod
   await expect(visitor.page.locator('[data-room="demo"]')).toContainText('Pencil');
   await expect(visitor.page.locator('[data-room="demo"]')).toContainText('1 watching');
 
-  await alice.page.getByRole('button', { name: 'End broadcast' }).click();
+  await alice.endBroadcast();
   await alice.wantLamp('ended');
   await bob.wantLamp('ended');
   await expect(bob.lamp).toContainText('ended by the streamer');

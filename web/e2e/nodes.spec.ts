@@ -45,7 +45,7 @@ test('two nodes show the same broadcast, whichever one asks', async ({ start, op
       await expect(admin.liveRow('demo').locator('.bulb')).toHaveText(/on air/i);
     }
 
-    await aliceElsewhere.page.getByRole('button', { name: 'End broadcast' }).click();
+    await aliceElsewhere.endBroadcast();
     await bob.wantLamp('ended');
     for (const admin of admins) {
       await expect(admin.page.getByText('Nobody is live.')).toBeVisible();

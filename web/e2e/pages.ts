@@ -64,6 +64,12 @@ export class TestPage {
     await this.page.getByRole('button', { name: 'Go live' }).click();
   }
 
+  /** Ends the broadcast, and means it. */
+  async endBroadcast(): Promise<void> {
+    await this.page.getByRole('button', { name: 'End broadcast' }).click();
+    await this.page.getByTestId('dialog').getByRole('button', { name: 'End broadcast' }).click();
+  }
+
   liveRow(room: string): Locator {
     return this.page.getByTestId('live-table').locator(`[data-room="${room}"]`);
   }

@@ -108,7 +108,7 @@ test('a viewer sees what the streamer sends, on another node, and goes on to whe
     await alice.page.getByRole('button', { name: 'Test picture' }).click();
     await expect(bob.page.getByTestId('player')).toHaveAttribute('data-state', 'live', { timeout: 20_000 });
     await wantMoving(bob);
-    await alice.page.getByRole('button', { name: 'End broadcast' }).click();
+    await alice.endBroadcast();
     await bob.wantLamp('ended');
     await expect(bob.page.getByTestId('player')).toBeHidden();
   } finally {

@@ -226,29 +226,31 @@ export class TallylightClient extends Emitter<ClientEvents> {
     old?.close();
     this.#refusals = 0;
     this.#notBefore = 0;
-    this.#startHeartbeat(link, welcome, run.timers);
+    const heartbeat = this.#startHeartbeat(link, welcome, run.timers);
     this.#cancelStable?.();
     this.#cancelStable = run.timers.after(this.#backoff.stableMs, () => this.#backoff.reset());
     this.#setStatus({ state: 'connected', welcome });
     this.#setExpiry(welcome.expires_at);
     // The round trip of the sign-in tells as much as a beat: the first one is up to an interval away.
-    this.#beaten({ rttMs: link.signInMs, at: Date.now(), serverNow: welcome.now + link.signInMs / 2 });
+    this.#beaten({ rttMs: link.signInMs, at: Date.now(), serverNow: welcome.now + link.signInMs / 2, nextAt: heartbeat.nextAt });
     run.settle.resolve(welcome);
     for (const room of this.#rooms.values()) {
       if (!room.isIn(link)) void this.#enter(room, link);
     }
   }
 
-  #startHeartbeat(link: Link, welcome: WelcomeMessage, timers: Timers): void {
+  #startHeartbeat(link: Link, welcome: WelcomeMessage, timers: Timers): Heartbeat {
     this.#heartbeat?.stop();
-    this.#heartbeat = new Heartbeat({
+    const heartbeat = new Heartbeat({
       intervalMs: welcome.heartbeat_ms,
       timers,
       send: async () => (await link.request({ type: 'heartbeat' })).now,
       onBeat: (beat) => this.#beaten(beat),
       onDead: (reason) => link.abandon(reason),
     });
-    this.#heartbeat.watchSilence(this.#isStreaming());
+    heartbeat.watchSilence(this.#isStreaming());
+    this.#heartbeat = heartbeat;
+    return heartbeat;
   }
 
   #beaten(beat: Beat): void {

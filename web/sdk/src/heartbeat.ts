@@ -9,6 +9,8 @@ export interface Beat {
   at: number;
   /** The server's clock at about `at`. */
   serverNow: number;
+  /** When the next regular beat is sent, by this machine's clock. */
+  nextAt: number;
 }
 
 export interface HeartbeatOptions {
@@ -33,6 +35,7 @@ export const silenceLimitMs = 25_000;
 export class Heartbeat {
   readonly #options: Required<HeartbeatOptions>;
   #lastHeard: number;
+  #nextAt = 0;
   #cancelNext: Cancel | undefined;
   #cancelSilence: Cancel | undefined;
   #stopped = false;
@@ -44,6 +47,11 @@ export class Heartbeat {
     this.#scheduleNext(options.intervalMs * this.#options.random());
   }
 
+  /** When the next regular beat is sent. */
+  get nextAt(): number {
+    return this.#nextAt;
+  }
+
   /** Beats now, besides the regular beats: after the network came back, say. */
   async beat(): Promise<void> {
     const { now, send, onBeat } = this.#options;
@@ -52,7 +60,7 @@ export class Heartbeat {
       const serverTime = await send();
       const at = now();
       const rttMs = at - sentAt;
-      if (!this.#stopped) onBeat({ rttMs, at, serverNow: serverTime + rttMs / 2 });
+      if (!this.#stopped) onBeat({ rttMs, at, serverNow: serverTime + rttMs / 2, nextAt: this.#nextAt });
     } catch (error) {
       if (error instanceof TallylightError && error.code === 'timeout') this.#dead('the heartbeat was not answered');
     }
@@ -82,6 +90,7 @@ export class Heartbeat {
   }
 
   #scheduleNext(ms: number): void {
+    this.#nextAt = this.#options.now() + ms;
     this.#cancelNext = this.#options.timers.after(ms, () => {
       this.#scheduleNext(this.#options.intervalMs);
       void this.beat();

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import type { Beat } from '../src/heartbeat.ts';
 import type { Status } from '../src/status.ts';
 import { broadcast, chat, FakeSocket, joined, newClient, resetSockets, welcome } from './fake.ts';
 
@@ -30,10 +31,13 @@ test('signs in by the first message, never by the address', async () => {
 
 test('the sign-in tells a first round-trip time', async () => {
   const client = newClient();
-  const beats: number[] = [];
-  client.on('beat', ({ rttMs }) => beats.push(rttMs));
-  await client.connect();
+  const beats: Beat[] = [];
+  client.on('beat', (beat) => beats.push(beat));
+  const welcome = await client.connect();
   expect(beats).toHaveLength(1);
+  const next = beats[0]!.nextAt - Date.now();
+  expect(next, 'the next beat is known').toBeGreaterThan(0);
+  expect(next).toBeLessThanOrEqual(welcome.heartbeat_ms);
 });
 
 test('who was banned knows until when, and why', async () => {

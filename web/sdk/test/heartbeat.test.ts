@@ -38,6 +38,16 @@ test('the round trip is measured, and the clock of the server', async () => {
   expect(seen.beats[0]).toMatchObject({ rttMs: 40, serverNow: seen.beats[0]!.at + 7020 });
 });
 
+test('a beat tells when the next one is due, one out of turn as well', async () => {
+  const { heartbeat, seen } = start({ random: 0.2, answerAfterMs: 40 });
+  const begin = Date.now();
+  expect(heartbeat.nextAt).toBe(begin + 10_000);
+  await vi.advanceTimersByTimeAsync(5_000);
+  void heartbeat.beat();
+  await vi.advanceTimersByTimeAsync(6_000);
+  expect(seen.beats.map(({ nextAt }) => nextAt - begin)).toEqual([10_000, 60_000]);
+});
+
 test('without an answer the connection is dead, once', async () => {
   const { seen } = start({ answerAfterMs: Infinity });
   await vi.advanceTimersByTimeAsync(19_999);

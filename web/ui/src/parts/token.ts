@@ -25,6 +25,11 @@ export function storeToken(token: string): void {
   sessionStorage.setItem(key(), token);
 }
 
+/** The token in what somebody pasted: people paste the whole link as often as the token. */
+export function tokenIn(pasted: string): string {
+  return /[#&]token=([^&\s]+)/.exec(pasted)?.[1] ?? pasted.trim();
+}
+
 /** A link opened in a tab that shows the page already changes only the fragment: then start over with it. */
 export function watchAddress(): void {
   window.addEventListener('hashchange', () => {

@@ -10,6 +10,7 @@ import {
   type Status,
   type Streamer,
   type TallylightError,
+  type TokenSource,
   type User,
 } from '@tallylight/client';
 import { linesOf, type ChatLine } from './lines.ts';
@@ -53,12 +54,13 @@ export class RoomSession {
   readonly #names = new Map<string, string>();
   room: Room;
 
-  constructor(name: string, role: Role, token: string) {
+  /** `token` is the one to begin with; `source` gives a client that may have to get others whatever is the newest. */
+  constructor(name: string, role: Role, token: string, source: TokenSource = token) {
     this.#name = name;
     this.#role = role;
     this.rights = rightsIn(token, name);
     this.moderates = role !== 'viewer' || this.rights.moderates;
-    this.client = new TallylightClient({ url: location.origin, token });
+    this.client = new TallylightClient({ url: location.origin, token: source });
     this.client.on('status', (status) => this.#setStatus(status));
     this.client.on('beat', (beat) => (this.beat = beat));
     this.reacting = new Reacting((kind) => this.#heedMute(this.room.react(kind)));
