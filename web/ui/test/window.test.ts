@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { places, windowOf } from '../src/pages/admin/live/window.ts';
+import { places, topAfter, windowOf } from '../src/pages/admin/live/window.ts';
 
 const view = { height: 400, rowHeight: 40, count: 10_000 };
 
@@ -36,4 +36,15 @@ test('the row with the focus is drawn, in its order', () => {
   expect(places(window, 11)).toEqual([10, 11, 12]);
   expect(places(window, 2)).toEqual([2, 10, 11, 12]);
   expect(places(window, 90)).toEqual([10, 11, 12, 90]);
+});
+
+test('keys lead to both ends and by a page, which keeps a row in sight', () => {
+  const at = (key: string, top: number) => topAfter(key, { ...view, top });
+  expect(at('Home', 5_000)).toBe(0);
+  expect(at('End', 5_000)).toBeGreaterThanOrEqual(400_000 - 400);
+  expect(at('PageDown', 5_000)).toBe(5_320);
+  expect(at('PageUp', 5_000)).toBe(4_680);
+  expect(at('PageUp', 100)).toBe(0);
+  expect(at('ArrowDown', 5_000)).toBeUndefined();
+  expect(topAfter('PageDown', { ...view, top: 0, height: 50 })).toBe(40);
 });

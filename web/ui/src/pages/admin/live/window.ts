@@ -27,6 +27,28 @@ export function windowOf({ top, height, rowHeight, count }: View): Window {
   return { first: from, end: Math.max(from, Math.min(end, count)) };
 }
 
+/**
+ * Where a key scrolls to; undefined for keys that don't. Browsers glide there, which takes a while in a long list, and lose
+ * a key that comes meanwhile.
+ */
+export function topAfter(key: string, { top, height, rowHeight, count }: View): number | undefined {
+  // The head covers one row, and another one stays to be read on from.
+  const page = Math.max(height - 2 * rowHeight, rowHeight);
+  const bottom = count * rowHeight;
+  switch (key) {
+    case 'Home':
+      return 0;
+    case 'End':
+      return bottom;
+    case 'PageUp':
+      return Math.max(0, top - page);
+    case 'PageDown':
+      return Math.min(bottom, top + page);
+    default:
+      return undefined;
+  }
+}
+
 /** The places to be drawn: the window, and one row beside it, which has the focus and must not lose it by being scrolled away. */
 export function places({ first, end }: Window, kept: number): number[] {
   const drawn = Array.from({ length: end - first }, (_, i) => first + i);

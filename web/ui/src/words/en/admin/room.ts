@@ -108,7 +108,7 @@ export const room = {
     label: (verb: string, who: string) => `${verb} ${who}`,
     who: { user: 'User id', any: 'User id, or ip: and an address' },
     reason: 'Reason',
-    reasonHint: 'They are told, and it is in the audit.',
+    reasonHint: 'They are told',
     lasts: 'For how long',
     lasting: {
       once: 'They may come back at once',
