@@ -5,6 +5,8 @@ import { findChromium } from './e2e/chromium.ts';
 
 export default defineConfig({
   testDir: 'e2e',
+  // What is there takes minutes: "make soak" runs it.
+  testIgnore: 'soak/**',
   // Nothing is left in the source tree.
   outputDir: process.env['TALLYLIGHT_E2E_OUT'] ?? join(tmpdir(), 'tallylight-e2e'),
   globalSetup: './e2e/build.ts',
