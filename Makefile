@@ -59,8 +59,13 @@ fuzz: ## give any bytes to all that reads what comes from outside, each target f
 	@.ci/fuzz '$(FOR)' $(AT_ONCE)
 
 .PHONY: soak
-soak: shipped ## run the Go tests in full length, which takes long
+soak: shipped ## run the Go tests in full length, and the dashboard for ten minutes with 10,000 live broadcasts
 	@TALLYLIGHT_TEST_ALL=1 TALLYLIGHT_SOAK=1 .ci/go-test -count=1 -timeout=2h ./...
+	@$(MAKE) --no-print-directory web-soak
+
+.PHONY: web-soak
+web-soak: $(modules) # TALLYLIGHT_SOAK_MINUTES=2 is for a look, TALLYLIGHT_SOAK_ROWS=1000 for a small machine
+	@.ci/none-skipped npm --prefix web run soak
 
 # Two minutes of faults take three and a half. SEED=0 draws a seed, and the end of the run says which. NOTES names a file
 # for what was observed, OVERLAY one for "go build -overlay".

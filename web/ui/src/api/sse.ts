@@ -9,15 +9,21 @@ export interface ServerSentEvent {
  * browser's own EventSource cannot send an Authorization header.
  */
 export class EventStreamParser {
-  #rest = '';
+  /** The pieces of a line that has no end yet: put together once, as a line may be megabytes long. */
+  #rest: string[] = [];
   #event = '';
   #data: string[] = [];
   #id: string | undefined;
 
   /** The events that are complete with this piece. */
   push(piece: string): ServerSentEvent[] {
-    const lines = (this.#rest + piece).split('\n');
-    this.#rest = lines.pop() ?? '';
+    const lines = piece.split('\n');
+    const rest = lines.pop() ?? '';
+    if (lines.length > 0) {
+      lines[0] = this.#rest.join('') + lines[0];
+      this.#rest = [];
+    }
+    this.#rest.push(rest);
     return lines.flatMap((line) => this.#line(line.endsWith('\r') ? line.slice(0, -1) : line));
   }
 

@@ -1,6 +1,8 @@
 import { Backoff } from '@tallylight/client';
 import { Problem, request, type LiveRow } from '../api/request.ts';
 import { EventStreamParser, type ServerSentEvent } from '../api/sse.ts';
+import { Batch } from './batch.ts';
+import { LiveRows, type LiveChange, type Totals, type ViewerCount } from './rows.ts';
 
 interface Snapshot {
   data: LiveRow[];
@@ -8,25 +10,17 @@ interface Snapshot {
   stale: boolean;
 }
 
-interface Change {
-  event: string;
-  row: LiveRow;
-  version: number;
-}
-
-interface ViewerCounts {
-  data: Pick<LiveRow, 'broadcast' | 'viewers' | 'peak_viewers'>[];
-}
-
 /** The server sends a comment every 15 s; a stream silent for longer than two of them is dead. */
 const silenceLimitMs = 35_000;
 
 export type DirectoryState = 'connecting' | 'open' | 'waiting' | 'refused';
 
-/** Who is live, kept up to date by `GET /v1/live/stream` until `close`. */
+/**
+ * Who is live, kept up to date by `GET /v1/live/stream` until `close`. Whatever comes between two frames is shown with the
+ * second one: thousands of changes are no more work for the page than one.
+ */
 export class Directory {
   state = $state<DirectoryState>('connecting');
-  rows = $state.raw<LiveRow[]>([]);
   stale = $state(false);
   /** Whether a snapshot has come: before it, an empty list says nothing. */
   loaded = $state(false);
@@ -37,7 +31,11 @@ export class Directory {
   readonly #token: string | undefined;
   readonly #backoff = new Backoff();
   readonly #closing = new AbortController();
-  readonly #versions = new Map<string, number>();
+  readonly #live = new LiveRows();
+  readonly #listeners = new Set<(change: LiveChange) => void>();
+  readonly #batch = new Batch(() => this.#publish());
+  #version = $state(0);
+  #list: LiveRow[] | undefined;
   #lastId: string | undefined;
 
   constructor(token: string | undefined) {
@@ -45,8 +43,34 @@ export class Directory {
     void this.#run();
   }
 
+  /**
+   * The rows by their broadcast. An effect or a derived that reads this runs again with each change; it is the same object each
+   * time, so a derived must take out of it what it is about.
+   */
+  get live(): LiveRows {
+    void this.#version;
+    return this.#live;
+  }
+
+  /** All rows, in no order: another list after each change. */
+  get rows(): LiveRow[] {
+    const { live } = this;
+    return (this.#list ??= [...live.values()]);
+  }
+
+  get totals(): Totals {
+    return this.live.totals;
+  }
+
+  /** Calls back with each change, as it comes. Returns what ends that. */
+  listen(listener: (change: LiveChange) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
   close(): void {
     this.#closing.abort();
+    this.#batch.cancel();
   }
 
   async #run(): Promise<void> {
@@ -94,34 +118,31 @@ export class Directory {
   #take({ event, data, id }: ServerSentEvent): void {
     this.#lastId = id ?? this.#lastId;
     if (event === 'snapshot') this.#snapshot(JSON.parse(data) as Snapshot);
-    else if (event === 'change') this.#change(JSON.parse(data) as Change);
-    else if (event === 'viewers') this.#count(JSON.parse(data) as ViewerCounts);
+    else if (event === 'change') this.#change(JSON.parse(data) as LiveChange);
+    else if (event === 'viewers') this.#count(JSON.parse(data) as { data: ViewerCount[] });
   }
 
   #snapshot({ data, stale }: Snapshot): void {
-    this.rows = data;
+    this.#live.reset(data);
     this.stale = stale;
     this.loaded = true;
-    this.#versions.clear();
+    this.#batch.flush();
   }
 
-  #change({ event, row, version }: Change): void {
-    const id = row.broadcast;
-    if (version <= (this.#versions.get(id) ?? 0)) return;
-    this.#versions.set(id, version);
-    const known = this.rows.some(({ broadcast }) => broadcast === id);
-    if (event === 'live.ended') {
-      this.rows = this.rows.filter(({ broadcast }) => broadcast !== id);
-      this.onEnded?.();
-    } else if (known) {
-      this.rows = this.rows.map((old) => (old.broadcast === id ? row : old));
-    } else {
-      this.rows = [row, ...this.rows];
-    }
+  #change(change: LiveChange): void {
+    if (!this.#live.change(change)) return;
+    this.#batch.request();
+    for (const listener of this.#listeners) listener(change);
+    if (change.event === 'live.ended') this.onEnded?.();
   }
 
-  #count({ data }: ViewerCounts): void {
-    const counts = new Map(data.map((count) => [count.broadcast, count]));
-    this.rows = this.rows.map((row) => ({ ...row, ...counts.get(row.broadcast) }));
+  #count({ data }: { data: ViewerCount[] }): void {
+    this.#live.count(data);
+    this.#batch.request();
+  }
+
+  #publish(): void {
+    this.#list = undefined;
+    this.#version = this.#live.version;
   }
 }

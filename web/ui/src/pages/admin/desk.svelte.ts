@@ -2,6 +2,7 @@ import { Problem } from '../../api/request.ts';
 import { getValidity } from '../../api/validity.ts';
 import { Directory } from '../../directory/directory.svelte.ts';
 import { words } from '../../words/words.ts';
+import { Curves } from './live/curves.svelte.ts';
 
 /** Each opens a view at least. A public directory is open to any token, but is no dashboard. */
 const opening = ['directory', 'service', 'admin'];
@@ -11,16 +12,25 @@ export class Desk {
   readonly token: string;
   /** Who is live: one stream for all views. */
   readonly directory: Directory;
+  /** How many are on air, and how many watch, since the page was opened. */
+  readonly totals: Curves;
   /** Why the token opens no dashboard at all. */
   refusal = $state.raw<Problem | undefined>();
 
   constructor(token: string) {
     this.token = token;
-    this.directory = new Directory(token);
+    const directory = new Directory(token);
+    this.directory = directory;
+    this.totals = new Curves(2, () => {
+      if (!directory.loaded) return undefined;
+      const { live, viewers } = directory.totals;
+      return directory.state === 'open' ? [live, viewers] : [null, null];
+    });
     void this.#check();
   }
 
   close(): void {
+    this.totals.close();
     this.directory.close();
   }
 
