@@ -155,6 +155,7 @@ func weight(node string, partition int) uint64 {
 func (n *Nodes) Run(ctx context.Context) {
 	var watching sync.WaitGroup
 	watching.Go(func() { n.watchContact(ctx) })
+	watching.Go(func() { n.keepReporting(ctx) })
 	defer watching.Wait()
 	tick := time.NewTicker(nodeRefresh)
 	defer tick.Stop()
@@ -264,7 +265,6 @@ func (n *Nodes) refresh(ctx context.Context) {
 		return
 	}
 	change, moved := n.take(answer, took)
-	n.tell(ctx)
 	if moved {
 		n.logger.Info("presence: the nodes have changed", "node", n.node, "living", change.Living, "died", change.Died)
 	}

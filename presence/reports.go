@@ -19,8 +19,8 @@ type NodeReport struct {
 	RedisMicros int64 `json:"redis_micros"`
 }
 
-// Describe names what tells of this node. It is called after each refresh, for the others to read: all of it is as old as
-// that, at most, and is gone with the lease. It must not block.
+// Describe names what tells of this node, for the others to read: what they read is as old as nodeRefresh, at most, and is
+// gone with the lease. It is called from a goroutine of Run's, before which it must be named.
 func (n *Nodes) Describe(report func() NodeReport) { n.describe = report }
 
 // RedisTook returns how long Redis took to answer the last refresh; 0 before the first.
@@ -32,11 +32,26 @@ func (n *Nodes) RedisTook() time.Duration {
 
 func (n *Nodes) reportKey(node string) string { return n.conn.Base("nodes") + "report:" + node }
 
-// tell leaves this node's report with Redis. One that fails is a second older than it should be: no more is lost.
-func (n *Nodes) tell(ctx context.Context) {
+// keepReporting tells until the context ends. The lease does not wait for it: that must be refreshed in time, and this is only
+// looked at.
+func (n *Nodes) keepReporting(ctx context.Context) {
 	if n.describe == nil {
 		return
 	}
+	tick := time.NewTicker(nodeRefresh)
+	defer tick.Stop()
+	for {
+		n.tell(ctx)
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// tell leaves this node's report with Redis. One that fails is a little older than it should be: no more is lost.
+func (n *Nodes) tell(ctx context.Context) {
 	report := n.describe()
 	report.RedisMicros = n.RedisTook().Microseconds()
 	text, err := json.Marshal(report)

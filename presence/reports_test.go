@@ -16,8 +16,10 @@ func TestNodesReport(t *testing.T) {
 	for _, n := range []*Nodes{a, b, quietOne} {
 		n.refresh(t.Context())
 	}
+	a.tell(t.Context())
+	b.tell(t.Context())
 	connections = 2
-	a.refresh(t.Context())
+	a.tell(t.Context())
 	for _, n := range []*Nodes{a, quietOne} {
 		n.refresh(t.Context()) // both know each other now
 		got, err := n.Reports(t.Context())
