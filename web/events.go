@@ -144,6 +144,7 @@ func readJSONUpTo(w http.ResponseWriter, r *http.Request, v any, limit int64) er
 func explainJSON(err error, size int) error {
 	var syntax *json.SyntaxError
 	var mismatch *json.UnmarshalTypeError
+	var when *time.ParseError // repeats the whole of what is no time
 	switch {
 	case err == nil:
 		return nil
@@ -155,6 +156,8 @@ func explainJSON(err error, size int) error {
 		return badRequest("the body is not a JSON object")
 	case errors.As(err, &mismatch):
 		return badRequest("%s can't be a JSON %.40s", mismatch.Field, mismatch.Value) // which has a number in full
+	case errors.As(err, &when):
+		return badRequest("%.40q is no time; one looks like 2026-12-01T00:00:00Z", when.Value)
 	}
-	return badRequest("the body is not JSON: %s", err)
+	return badRequest("the body can't be read: %.200s", err)
 }
