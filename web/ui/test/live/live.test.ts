@@ -40,6 +40,7 @@ test('what is looked for goes into the address and comes back; what else is ther
   expect(wantedIn('?q=ink+%26+pen&category=Art')).toEqual({ q: 'ink & pen', category: 'art' });
   expect(wantedIn('')).toEqual({ q: '', category: '' });
   expect(queryWith('?x=1&q=old', { q: ' ink & pen ', category: 'art' })).toBe('?x=1&q=ink+%26+pen&category=art');
+  expect(queryWith('?category=art&x=1', { q: 'ink', category: 'art' }), 'one choice has one address').toBe('?x=1&q=ink&category=art');
   expect(queryWith('?q=old&category=art', { q: '', category: '' })).toBe('');
 });
 
