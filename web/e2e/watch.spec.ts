@@ -241,6 +241,9 @@ test('by keyboard and on a phone: menu, dialog, and the field above the fold', a
   expect(await mo.page.evaluate(() => document.documentElement.scrollWidth - innerWidth)).toBeLessThanOrEqual(0);
 
   for (let i = 0; i < 5; i++) await mo.say(`Line ${i} ${'and so on '.repeat(15)}`);
+  await mo.page.setViewportSize({ width: 360, height: 320 });
+  await field(mo).scrollIntoViewIfNeeded();
+  await expect(mo.chatLines.last(), 'the newest stays to be seen above a keyboard').toBeInViewport({ ratio: 0.9 });
   await mo.page.getByTestId('chat-log').evaluate((log) => (log.scrollTop = 0));
   await eve.room.chat('Look down');
   await mo.page.getByRole('button', { name: /1 new message/ }).click();

@@ -17,6 +17,7 @@ test('however many were counted, no more than the bound are shown, each kind by 
 
 test('without much room the most frequent come first, and without any none', () => {
   expect(chosen({ a: 1, b: 5, c: 3 }, 2)).toEqual(['b', 'c']);
+  expect(chosen({ a: 50, b: 50, c: 1, d: 1 }, 5), 'the rare ones are within the bound').toHaveLength(5);
   expect(chosen({ a: 1 }, 0)).toEqual([]);
   expect(chosen({ a: 1 }, -3)).toEqual([]);
   expect(chosen({ a: 0 }, 5)).toEqual([]);

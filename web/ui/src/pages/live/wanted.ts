@@ -17,8 +17,9 @@ export function wantedIn(query: string): Wanted {
 export function queryWith(query: string, { q, category }: Wanted): string {
   const parameters = new URLSearchParams(query);
   for (const [name, value] of Object.entries({ q: q.trim(), category })) {
-    if (value) parameters.set(name, value);
-    else parameters.delete(name);
+    // The one and the other in this order, whichever was chosen first: one choice has one address.
+    parameters.delete(name);
+    if (value) parameters.append(name, value);
   }
   return parameters.size > 0 ? `?${parameters}` : '';
 }
