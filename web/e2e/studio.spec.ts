@@ -133,8 +133,10 @@ test('what the browser refuses is said', async ({ node, open }) => {
 test('the end of a broadcast is asked about once, and can be thought better of', async ({ node, open }) => {
   const alice = await open(node.links.studio);
   const bob = await open(node.links.watch);
-  await alice.goLive('Ink');
+  await alice.wantLamp('online');
+  await button(alice, 'Go live').press('Enter');
   await bob.wantLamp('live');
+  await expect(button(alice, 'End broadcast'), 'the keyboard stays where it was').toBeFocused();
 
   await button(alice, 'End broadcast').click();
   await expect(dialog(alice)).toContainText('End this broadcast?');
@@ -177,7 +179,7 @@ test('the heartbeat says when the next beat comes, and viewers are counted over 
 
   const bob = await open(node.links.watch);
   await expect(alice.page.getByTestId('viewers')).toHaveText('1');
-  await expect(alice.page.getByTestId('most')).toHaveText('1');
+  await expect(alice.page.getByTestId('most')).toHaveText('1', { timeout: 15_000 });
   const chart = alice.page.getByTestId('chart');
   await expect(chart).toHaveAttribute('aria-label', 'Viewers over time: 1 now, 1 at most');
   await expect.poll(async () => Number(await chart.getAttribute('data-points'))).toBeGreaterThan(2);

@@ -1,7 +1,6 @@
 import {
   isEventOf,
   TallylightClient,
-  type Beat,
   type EventMessage,
   type JoinedMessage,
   type Moderation,
@@ -28,7 +27,6 @@ export class RoomSession {
   streamer = $state.raw<Streamer>({ state: 'offline' });
   viewers = $state(0);
   lines = $state.raw<ChatLine[]>([]);
-  beat = $state.raw<Beat | undefined>();
   /** Why the room cannot be joined, if the server said so. */
   refused = $state.raw<TallylightError | undefined>();
   /** Whether the room was joined at least once. */
@@ -62,7 +60,6 @@ export class RoomSession {
     this.moderates = role !== 'viewer' || this.rights.moderates;
     this.client = new TallylightClient({ url: location.origin, token: source });
     this.client.on('status', (status) => this.#setStatus(status));
-    this.client.on('beat', (beat) => (this.beat = beat));
     this.reacting = new Reacting((kind) => this.#heedMute(this.room.react(kind)));
     this.room = this.#join();
     void this.client.connect().catch(() => undefined);
