@@ -18,6 +18,8 @@ test('many are counted', () => {
   for (let n = 0; n < 1_500; n++) said.add(change('live.started', `s${n}`));
   for (let n = 0; n < 20; n++) said.add(change('live.ended', `s${n}`));
   expect(said.take()).toBe('1,500 went on air, 20 went off air.');
+  for (let n = 0; n < 7; n++) said.add(change('live.ended', `s${n}`));
+  expect(said.take()).toBe('0 went on air, 7 went off air.');
   said.add(change('live.resumed', 'Ana'));
   expect(said.take()).toBe('Ana is back on air.');
 });

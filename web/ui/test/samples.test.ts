@@ -11,6 +11,8 @@ test('a day of samples stays within its bound, begins where it began, and keeps 
   expect(times[0]).toBe(0);
   expect(times.at(-1)).toBeGreaterThan(86_400_000 * 0.95);
   expect(times).toEqual(times.toSorted((a, b) => a - b));
+  const gaps = times.slice(1).map((time, i) => time - times[i]!);
+  expect(Math.max(...gaps), 'the past is as fine as the present').toBeLessThanOrEqual(2 * Math.min(...gaps));
   expect(peakOf(curves[0]!)).toBe(999);
   expect(peakOf(curves[1]!)).toBe(0);
 });
