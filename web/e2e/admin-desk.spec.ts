@@ -215,7 +215,7 @@ test('somebody is banned and let in again, muted, and the audit has all of it', 
   await dialog.getByLabel('Reason').fill('Shouting');
   await look(admin, 'ban-dialog', info);
   await confirm(page, 'Ban');
-  await expect(bob.notice).toContainText('banned');
+  await expect(bob.expelled).toContainText('banned');
   await expect(page.getByText('Nobody is banned from the whole service.'), 'it is of one room').toBeVisible();
 
   await page.getByRole('textbox', { name: 'Room' }).fill('demo');

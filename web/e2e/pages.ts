@@ -23,6 +23,10 @@ export class TestPage {
   get notice(): Locator {
     return this.page.getByTestId('notice');
   }
+  /** What somebody sees whom a moderator has put out. */
+  get expelled(): Locator {
+    return this.page.getByTestId('expelled');
+  }
   get chatLines(): Locator {
     return this.page.getByTestId('chat-log').locator('li[data-offset] .text');
   }
