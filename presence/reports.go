@@ -56,7 +56,8 @@ func (n *Nodes) tell(ctx context.Context) {
 	report.RedisMicros = n.RedisTook().Microseconds()
 	text, err := json.Marshal(report)
 	if err == nil {
-		err = n.conn.Client().Set(ctx, n.reportKey(n.node), text, nodeLease).Err()
+		// Not SET: what the server counts by command tells these from heartbeats.
+		err = n.conn.Client().SetEx(ctx, n.reportKey(n.node), text, nodeLease).Err()
 	}
 	if err != nil && ctx.Err() == nil {
 		n.logger.Debug("presence: this node's report could not be left", "node", n.node, "error", err)
