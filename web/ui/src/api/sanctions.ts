@@ -19,14 +19,16 @@ export interface Sanction {
   expires_at?: string;
 }
 
+export type SanctionKind = 'bans' | 'mutes';
+
 const of = (room: string) => `/v1/rooms/${encodeURIComponent(room)}`;
 
-export function listBans(token: string, room: string, after?: string): Promise<Page<Sanction>> {
-  return get(token, `${of(room)}/bans`, { after });
+export function listSanctions(token: string, kind: SanctionKind, room: string, after?: string): Promise<Page<Sanction>> {
+  return get(token, `${of(room)}/${kind}`, { after });
 }
 
-export function listMutes(token: string, room: string, after?: string): Promise<Page<Sanction>> {
-  return get(token, `${of(room)}/mutes`, { after });
+export function lift(token: string, kind: SanctionKind, { room, target }: Pick<Sanction, 'room' | 'target'>): Promise<void> {
+  return send(token, 'DELETE', `${of(room)}/${kind}/${encodeURIComponent(target)}`);
 }
 
 /** Who is banned: a user, or an address. */
@@ -42,10 +44,7 @@ export function mute(token: string, room: string, user: string, reason: string, 
   return send(token, 'POST', `${of(room)}/mute`, { user, reason, seconds });
 }
 
-export function liftBan(token: string, { room, target }: Sanction): Promise<void> {
-  return send(token, 'DELETE', `${of(room)}/bans/${encodeURIComponent(target)}`);
-}
-
-export function liftMute(token: string, { room, target }: Sanction): Promise<void> {
-  return send(token, 'DELETE', `${of(room)}/mutes/${encodeURIComponent(target)}`);
+/** Puts somebody out, and keeps them out for so many seconds; 0: they may be back at once. */
+export function kick(token: string, room: string, user: string, reason: string, seconds: number): Promise<void> {
+  return send(token, 'POST', `${of(room)}/kick`, { user, reason, seconds });
 }

@@ -1,19 +1,17 @@
-import { liftBan, liftMute, listBans, listMutes, type Sanction } from '../../../api/sanctions.ts';
-import type { Page } from '../../../api/request.ts';
+import type { Sanction, SanctionKind } from '../../../api/sanctions.ts';
 import { words } from '../../../words/words.ts';
 
 const text = words.admin.bans;
 
 /** What may be done to somebody, with what there is to read and to do about it. */
 export const kinds = {
-  ban: { text: text.bans, list: listBans, lift: liftBan },
-  mute: { text: text.mutes, list: listMutes, lift: liftMute },
+  ban: { text: text.bans, list: 'bans' },
+  mute: { text: text.mutes, list: 'mutes' },
 } satisfies Record<string, Kind>;
 
 interface Kind {
   text: typeof text.bans;
-  list: (token: string, room: string, after?: string) => Promise<Page<Sanction>>;
-  lift: (token: string, sanction: Sanction) => Promise<void>;
+  list: SanctionKind;
 }
 
 export type KindName = keyof typeof kinds;

@@ -1,5 +1,6 @@
 import { Problem } from '../../../api/request.ts';
-import { ban, endBroadcast, kick, mute, type Act } from '../../../api/rooms.ts';
+import { endBroadcast } from '../../../api/rooms.ts';
+import { ban, kick, mute } from '../../../api/sanctions.ts';
 import { words } from '../../../words/words.ts';
 
 export type ActKind = 'kick' | 'mute' | 'ban' | 'end';
@@ -20,20 +21,24 @@ export const lengths: Record<ActKind, string[]> = {
   end: [],
 };
 
-const does: Record<ActKind, (token: string, room: string, act: Act) => Promise<void>> = {
+/** What does each. `seconds` is how long it lasts; with 0 a kick is over at once, and the rest stays until it is lifted. */
+const does: Record<ActKind, (token: string, room: string, target: string, reason: string, seconds: number) => Promise<unknown>> = {
   kick,
   mute,
-  ban,
-  end: (token, room, { target, reason }) => endBroadcast(token, target, room, reason),
+  ban: (token, room, target, reason, seconds) => ban(token, room, banned(target), reason, seconds > 0 ? new Date(Date.now() + seconds * 1000) : undefined),
+  end: (token, room, target, reason) => endBroadcast(token, target, room, reason),
 };
+
+/** A user, or an address: `ip:` and the address. */
+const banned = (target: string) => (target.startsWith('ip:') ? { ip: target.slice(3) } : { user: target });
 
 const text = words.admin.room.acts;
 
 /** Does it; returns what went wrong, in words, or nothing. */
 export async function perform(token: string, room: string, kind: ActKind, target: string, reason: string, length: string): Promise<string> {
-  const seconds = Number(length);
   try {
-    await does[kind](token, room, { target, reason, ...(seconds > 0 && { seconds }) });
+    // A length that is no number is one without an end.
+    await does[kind](token, room, target, reason, Number(length) || 0);
     return '';
   } catch (error) {
     return failure(error);

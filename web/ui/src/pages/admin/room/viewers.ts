@@ -1,4 +1,4 @@
-import { getViewers } from '../../../api/rooms.ts';
+import { getBroadcast } from '../../../api/broadcasts.ts';
 import { Curves } from '../live/curves.svelte.ts';
 
 /** How many viewed a room: what the record has of the broadcast, and from now on what is heard. */
@@ -14,6 +14,6 @@ export function viewersOf(token: string, broadcast: string | undefined, look: ()
 
 /** The curve may begin without what was before: the record may be away, or not have it yet. */
 async function begin(curves: Curves, token: string, broadcast: string): Promise<void> {
-  const past = await getViewers(token, broadcast).catch(() => []);
+  const past = (await getBroadcast(token, broadcast).catch(() => undefined))?.viewers ?? [];
   if (past.length > 0) curves.begin(past.map(({ at }) => Date.parse(at)), [past.map(({ viewers }) => viewers)]);
 }

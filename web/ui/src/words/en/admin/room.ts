@@ -96,7 +96,6 @@ export const room = {
       bans: { title: (who: string) => `Unban ${who}?`, text: (room: string) => `They may come back to ${room} at once.` },
       mutes: { title: (who: string) => `Unmute ${who}?`, text: (room: string) => `They may speak in ${room} again at once.` },
     },
-    problem: (message: string) => `The list cannot be shown: ${message}.`,
   },
 
   acts: {
