@@ -20,14 +20,17 @@ type NodeReport struct {
 }
 
 // Describe names what tells of this node, for the others to read: what they read is as old as nodeRefresh, at most, and is
-// gone with the lease. It is called from a goroutine of Run's, before which it must be named.
-func (n *Nodes) Describe(report func() NodeReport) { n.describe = report }
-
-// RedisTook returns how long Redis took to answer the last refresh; 0 before the first.
-func (n *Nodes) RedisTook() time.Duration {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	return n.took
+// gone with the lease. It is called from a goroutine of Run's, before which it must be named. It returns what tells the same
+// with all that Nodes fills in.
+func (n *Nodes) Describe(report func() NodeReport) func() NodeReport {
+	n.describe = func() NodeReport {
+		r := report()
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		r.RedisMicros = n.took.Microseconds()
+		return r
+	}
+	return n.describe
 }
 
 func (n *Nodes) reportKey(node string) string { return n.conn.Base("nodes") + "report:" + node }
@@ -52,12 +55,10 @@ func (n *Nodes) keepReporting(ctx context.Context) {
 
 // tell leaves this node's report with Redis. One that fails is a little older than it should be: no more is lost.
 func (n *Nodes) tell(ctx context.Context) {
-	report := n.describe()
-	report.RedisMicros = n.RedisTook().Microseconds()
-	text, err := json.Marshal(report)
+	text, err := json.Marshal(n.describe())
 	if err == nil {
-		// Not SET: what the server counts by command tells these from heartbeats.
-		err = n.conn.Client().SetEx(ctx, n.reportKey(n.node), text, nodeLease).Err()
+		// As SETEX and not as SET, so that what the server counts by command tells these from heartbeats.
+		err = n.conn.Client().Do(ctx, "SETEX", n.reportKey(n.node), int(nodeLease.Seconds()), text).Err()
 	}
 	if err != nil && ctx.Err() == nil {
 		n.logger.Debug("presence: this node's report could not be left", "node", n.node, "error", err)

@@ -25,11 +25,10 @@ type backend struct {
 	stale func() bool
 	// nodes returns the ids of those that live; nil: this one is alone.
 	nodes func() []string
-	// describe has the others told how this node does; reports is what they tell of themselves, which blocks; nil: there
-	// are none. redisTook is how long Redis took to answer last; 0: there is none.
-	describe  func(func() presence.NodeReport)
-	reports   func(context.Context) (map[string]presence.NodeReport, error)
-	redisTook func() time.Duration
+	// describe has the others told how this node does, and returns what tells the same here; reports is what they tell of
+	// themselves, which blocks; nil: there are none.
+	describe func(func() presence.NodeReport) func() presence.NodeReport
+	reports  func(context.Context) (map[string]presence.NodeReport, error)
 	// rank says which partitions this node sweeps; nil: all.
 	rank func(partition int) int
 	// mine says which partitions' record this node writes; nil: all.
@@ -65,7 +64,7 @@ func openBackend(ctx context.Context, cfg serveCmd, node string, logger *slog.Lo
 	relay := rooms.NewRedis(rooms.RedisConfig{Conn: conn, Node: node, Store: store, Nodes: nodes, Logger: logger})
 	return &backend{
 		store: store, relay: relay, nodes: nodes.Living, rank: nodes.Rank,
-		describe: nodes.Describe, reports: nodes.Reports, redisTook: nodes.RedisTook,
+		describe: nodes.Describe, reports: nodes.Reports,
 		mine: func(partition int) bool { return nodes.Rank(partition) == 0 },
 		connect: func(d *presence.Directory, h *rooms.Hub) {
 			known := func(partition int) presence.Knowledge {
@@ -134,11 +133,10 @@ func alone() *backend {
 	relay := rooms.NewMemory(store, store)
 	return &backend{
 		store: store, relay: relay,
-		connect:   func(*presence.Directory, *rooms.Hub) {},
-		describe:  func(func() presence.NodeReport) {},
-		redisTook: func() time.Duration { return 0 },
-		work:      []func(context.Context){relay.Run},
-		resume:    store.Resume,
-		close:     func() error { return nil },
+		connect:  func(*presence.Directory, *rooms.Hub) {},
+		describe: func(report func() presence.NodeReport) func() presence.NodeReport { return report },
+		work:     []func(context.Context){relay.Run},
+		resume:   store.Resume,
+		close:    func() error { return nil },
 	}
 }

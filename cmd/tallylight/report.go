@@ -12,7 +12,7 @@ import (
 func (n *node) report() presence.NodeReport {
 	return presence.NodeReport{
 		StartedAt: presence.MillisOf(n.began), Version: version(), Draining: n.sockets.Draining(), Connections: n.sockets.Open(),
-		Memory: memory(), Goroutines: runtime.NumGoroutine(), RedisMicros: n.backend.redisTook().Microseconds(),
+		Memory: memory(), Goroutines: runtime.NumGoroutine(),
 	}
 }
 

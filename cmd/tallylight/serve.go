@@ -156,14 +156,13 @@ func newNode(ctx context.Context, cfg serveCmd, logger *slog.Logger) (*node, err
 		Heartbeat: cfg.HeartbeatInterval, Ping: pingOrNever(cfg.PingInterval), Origins: cfg.origins,
 		ICE: cfg.ice(), Rules: cfg.Limits.rules(),
 	})
-	n.backend.describe(n.report)
 	pages := web.Config{
 		Node: n.id, Hub: n.hub, Store: store, Directory: n.directory, Records: db.records, Book: n.book,
 		Webhooks: db.hooks, WebhookPrivate: cfg.WebhookAllowPrivate, WebhookDue: n.sender.Wake,
 		Verifier: verifier, Socket: n.sockets, Draining: n.sockets.Draining, Full: n.sockets.Full, Done: n.draining,
 		Metrics: metrics, PublicDirectory: cfg.PublicDirectory, Rates: cfg.Limits.rates(), Origins: cfg.origins, Logger: logger,
 		TrustedProxies: cfg.proxies, Checks: n.backend.checks, Nodes: n.backend.nodes,
-		Report: n.report, Reports: n.backend.reports,
+		Report: n.backend.describe(n.report), Reports: n.backend.reports,
 	}
 	if cfg.InternalListen == "" {
 		n.http = n.server(web.New(pages))
