@@ -16,3 +16,18 @@ export function findChromium(): string {
   if (!found) throw new Error('no Chromium was found: install it, or name it in $CHROMIUM');
   return found;
 }
+
+/** How a browser is started whose cameras and microphones are made up, and whose peers are on one machine. */
+export function withCameras(count: number) {
+  return {
+    executablePath: findChromium(),
+    args: [
+      '--no-sandbox',
+      '--disable-gpu',
+      `--use-fake-device-for-media-stream=device-count=${count}`,
+      '--use-fake-ui-for-media-stream',
+      '--allow-loopback-in-peer-connection',
+      '--disable-features=WebRtcHideLocalIpsWithMdns',
+    ],
+  };
+}

@@ -1,26 +1,14 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { findChromium } from './chromium.ts';
+import { withCameras } from './chromium.ts';
 import { expect, test } from './fixtures.ts';
 import type { TestPage } from './pages.ts';
 import { startRedis } from './redis.ts';
 import { newWire } from './wire.ts';
 
 // A camera that the browser makes up, and peers on one machine.
-test.use({
-  launchOptions: {
-    executablePath: findChromium(),
-    args: [
-      '--no-sandbox',
-      '--disable-gpu',
-      '--use-fake-device-for-media-stream',
-      '--use-fake-ui-for-media-stream',
-      '--allow-loopback-in-peer-connection',
-      '--disable-features=WebRtcHideLocalIpsWithMdns',
-    ],
-  },
-});
+test.use({ launchOptions: withCameras(1) });
 
 /** How many pictures the player has decoded, and what it shows: a few of its pixels. */
 async function looked(at: TestPage): Promise<{ frames: number; pixels: string }> {

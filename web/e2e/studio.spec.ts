@@ -1,23 +1,11 @@
 import type { Locator } from '@playwright/test';
-import { findChromium } from './chromium.ts';
+import { withCameras } from './chromium.ts';
 import { expect, test } from './fixtures.ts';
 import { mint } from './mint.ts';
 import type { TestPage } from './pages.ts';
 
 // Cameras and microphones that the browser makes up, and peers on one machine.
-test.use({
-  launchOptions: {
-    executablePath: findChromium(),
-    args: [
-      '--no-sandbox',
-      '--disable-gpu',
-      '--use-fake-device-for-media-stream=device-count=2',
-      '--use-fake-ui-for-media-stream',
-      '--allow-loopback-in-peer-connection',
-      '--disable-features=WebRtcHideLocalIpsWithMdns',
-    ],
-  },
-});
+test.use({ launchOptions: withCameras(2) });
 
 const sending = (who: TestPage) => who.page.getByTestId('sending');
 const button = (who: TestPage, name: string) => who.page.getByRole('button', { name, exact: true });

@@ -1,12 +1,10 @@
-import { Problem } from '../../../api/request.ts';
 import { endBroadcast } from '../../../api/rooms.ts';
 import { ban, kick, mute } from '../../../api/sanctions.ts';
-import { words } from '../../../words/words.ts';
 
 export type ActKind = 'kick' | 'mute' | 'ban' | 'end';
 
 /** What is about to be done, and to whom. */
-export interface Acting {
+export interface Act {
   kind: ActKind;
   /** A user id; empty where it is still to be said. */
   target: string;
@@ -32,20 +30,8 @@ const does: Record<ActKind, (token: string, room: string, target: string, reason
 /** A user, or an address: `ip:` and the address. */
 const banned = (target: string) => (target.startsWith('ip:') ? { ip: target.slice(3) } : { user: target });
 
-const text = words.admin.room.acts;
-
-/** Does it; returns what went wrong, in words, or nothing. */
-export async function perform(token: string, room: string, kind: ActKind, target: string, reason: string, length: string): Promise<string> {
-  try {
-    // A length that is no number is one without an end.
-    await does[kind](token, room, target, reason, Number(length) || 0);
-    return '';
-  } catch (error) {
-    return failure(error);
-  }
-}
-
-/** An error of the API, in words. */
-export function failure(error: unknown): string {
-  return error instanceof Problem ? text.failed(error.message) : text.unreachable;
+/** Does it. Rejects as the API does. */
+export function perform(token: string, room: string, kind: ActKind, target: string, reason: string, length: string): Promise<unknown> {
+  // A length that is no number is one without an end.
+  return does[kind](token, room, target, reason, Number(length) || 0);
 }

@@ -118,8 +118,6 @@ export const room = {
       '2592000': '30 days',
       lifted: 'Until it is lifted',
     },
-    failed: (message: string) => `The server said no: ${message}.`,
-    unreachable: 'The server could not be reached. Try again.',
     deleting: { title: 'Delete this line?', text: (who: string, line: string) => `“${line}”, said by ${who}, disappears for everybody.`, action: 'Delete' },
     done: {
       kick: (who: string) => `${who} was kicked.`,
