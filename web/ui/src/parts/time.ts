@@ -16,11 +16,16 @@ const clock = new Intl.DateTimeFormat(undefined, { timeStyle: 'short' });
 const day = new Intl.DateTimeFormat(undefined, { month: 'short', day: 'numeric' });
 const farDay = new Intl.DateTimeFormat(undefined, { year: 'numeric', month: 'short', day: 'numeric' });
 
+/** When the day of a time began, by the clocks here. */
+export function dayOf(time: number): number {
+  return new Date(time).setHours(0, 0, 0, 0);
+}
+
 /** 14:05, with the day in front when it is not today, and the year when it is not this one. */
 export function clockTime(time: number | string, now = Date.now()): string {
   const [date, today] = [new Date(time), new Date(now)];
   const text = clock.format(date);
-  if (date.toDateString() === today.toDateString()) return text;
+  if (dayOf(date.getTime()) === dayOf(now)) return text;
   return `${(date.getFullYear() === today.getFullYear() ? day : farDay).format(date)}, ${text}`;
 }
 

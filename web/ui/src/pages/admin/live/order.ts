@@ -55,8 +55,9 @@ export class Order {
   /** Sorts everything. What was in order before nearly still is, which makes it cheap: so it begins with that. */
   #settle(live: LiveRows, now: number): void {
     const matches = matching(this.#filter);
-    const kept = this.#kept(live).filter(matches);
-    this.rows = [...kept, ...this.#newcomers(live)].sort(comparing(this.#sort));
+    const kept = this.#kept(live);
+    const newcomers = this.#newcomers(live, kept);
+    this.rows = [...kept.filter(matches), ...newcomers].sort(comparing(this.#sort));
     this.#hasGone = false;
     this.#membership = live.membership;
     this.#sortedVersion = live.version;
@@ -65,7 +66,8 @@ export class Order {
 
   /** Lets in who came and out who went, and leaves the rest as it is. */
   #admit(live: LiveRows, now: number, held: boolean): void {
-    const newcomers = this.#newcomers(live);
+    const kept = this.#kept(live);
+    const newcomers = this.#newcomers(live, kept);
     if (!held && newcomers.length > fewNewcomers) {
       this.#settle(live, now);
       return;
@@ -76,18 +78,19 @@ export class Order {
       this.#hasGone = this.rows.some(({ broadcast }) => !live.get(broadcast));
       return;
     }
-    const rows = this.#kept(live);
-    for (const row of newcomers) rows.splice(placeOf(row, rows, this.#sort), 0, row);
-    this.rows = rows;
+    for (const row of newcomers) kept.splice(placeOf(row, kept, this.#sort), 0, row);
+    this.rows = kept;
     this.#hasGone = false;
   }
 
   #kept(live: LiveRows): LiveRow[] {
-    return this.rows.flatMap(({ broadcast }) => live.get(broadcast) ?? []);
+    return this.rows.map(({ broadcast }) => live.get(broadcast)).filter((row) => row !== undefined);
   }
 
-  #newcomers(live: LiveRows): LiveRow[] {
-    const known = new Set(this.rows.map(({ broadcast }) => broadcast));
+  #newcomers(live: LiveRows, kept: LiveRow[]): LiveRow[] {
+    // Without a filter, which is most of the time, nobody has to be looked for.
+    if (kept.length === live.size) return [];
+    const known = new Set(kept.map(({ broadcast }) => broadcast));
     const matches = matching(this.#filter);
     return [...live.values()].filter((row) => !known.has(row.broadcast) && matches(row));
   }
