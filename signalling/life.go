@@ -24,7 +24,9 @@ type life struct {
 	pingedAt   time.Duration // when the last ping was due
 	waiting    bool          // for the answer to it
 	reassureAt time.Duration
-	warned     *auth.Identity // the token of which the owner was told that it ends
+	token      *auth.Identity // the one that the next two are about
+	notice     time.Duration  // how long before its end the owner is told
+	warned     bool
 }
 
 // begin starts the clock. The first ping comes at a random point of the second
@@ -100,12 +102,18 @@ func (s *session) tickToken(now time.Duration, id *auth.Identity) (next time.Dur
 		s.end(causeExpired)
 		return never
 	}
-	if left <= expiryNotice && s.life.warned != id {
-		s.life.warned = id
+	l := &s.life
+	if l.token != id {
+		// Half of what is left at most: who refreshes with a token that ends soon, or with the same one again, is not asked
+		// for the next one at once, and so on without an end.
+		l.token, l.notice, l.warned = id, min(expiryNotice, left/2), left <= 0
+	}
+	if !l.warned && left <= l.notice {
+		l.warned = true
 		s.sendMessage(Expiring{Type: "expiring", ExpiresAt: presence.MillisOf(id.Expires)})
 	}
-	if s.life.warned != id {
-		return now + min(left-expiryNotice, lookAtTokens)
+	if !l.warned {
+		return now + min(left-l.notice, lookAtTokens)
 	}
 	return now + min(left+auth.Leeway, lookAtTokens)
 }

@@ -411,6 +411,38 @@ func TestTokenEnds(t *testing.T) {
 	})
 }
 
+// Whose application has no newer token is asked for one a few times, not without an end.
+func TestTokenEndsAndThereIsNoOther(t *testing.T) {
+	onNode(t, nil, func(t *testing.T, n *node) {
+		token := n.token(auth.Claims{User: "bob", Expires: time.Now().Add(2 * time.Minute)})
+		bob := n.connect("bob", func(c *ClientConfig) { c.Token = token })
+		asked := 0
+		for open := true; open; {
+			select {
+			case <-bob.Done():
+				open = false
+				continue
+			case <-time.After(100 * time.Millisecond):
+			}
+			told := 0
+			for _, m := range bob.messages() {
+				if m.Type == "expiring" {
+					told++
+				}
+			}
+			for ; asked < told; asked++ {
+				if _, err := bob.Refresh(background, token); err != nil {
+					t.Fatalf("refreshed with what it had: %v", err)
+				}
+			}
+		}
+		bob.wantClosed(4419, time.Second)
+		if asked < 2 || asked > 10 {
+			t.Errorf("told %d times in two minutes that the token ends, want a few", asked)
+		}
+	})
+}
+
 // A reader that stops reading is given up when its queue is full; nobody else
 // waits for it, nor misses anything.
 func TestTooSlow(t *testing.T) {

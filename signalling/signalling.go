@@ -55,7 +55,7 @@ const (
 	// forgivenPerSecond are forgotten each second. One of many KiB counts as so
 	// many more: to find out that it is too much costs as much.
 	maxLimited, forgivenPerSecond = 400, 10
-	// expiryNotice is how long before its end a token's owner is told.
+	// expiryNotice is how long before its end a token's owner is told, at most.
 	expiryNotice = 60 * time.Second
 
 	rostersPerSecond, rostersBurst = 5, 20

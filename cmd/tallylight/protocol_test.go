@@ -58,7 +58,7 @@ func TestEveryMessage(t *testing.T) {
 			t.Fatalf("%s: %v", what, err)
 		}
 	}
-	soon := func(c *auth.Claims) { c.Expires = time.Now().Add(30 * time.Second) } // so that expiring is due at once
+	soon := func(c *auth.Claims) { c.Expires = time.Now().Add(4 * time.Second) } // so that expiring is due in two
 	bob := p.dial("bob", func(c *signalling.ClientConfig) { c.Token = token(t, "bob", soon) })
 	alice := p.dial("alice", func(c *signalling.ClientConfig) { c.InHeader = true })
 	if w := alice.Welcome; w.User.ID != "alice" || w.User.Name != "Alice" || w.HeartbeatMS != 2000 || !strings.HasPrefix(w.Connection, w.Node+"-") {
