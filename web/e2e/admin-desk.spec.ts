@@ -1,11 +1,11 @@
-import { mkdirSync } from 'node:fs';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import type { Locator, Page, TestInfo } from '@playwright/test';
+import type { Locator, Page } from '@playwright/test';
 import { SignJWT } from 'jose';
 import { expect, test } from './fixtures.ts';
+import { look } from './look.ts';
 import type { Node } from './node.ts';
 import type { TestPage } from './pages.ts';
 import { startReceiver } from './receiver.ts';
@@ -27,22 +27,6 @@ async function goTo({ page }: TestPage, address: string): Promise<void> {
   await page.evaluate((hash) => (location.hash = hash), address);
 }
 
-/** Sees that a view fits its window, wide and narrow. TALLYLIGHT_SHOTS keeps pictures of it, light and dark. */
-async function look({ page }: TestPage, name: string, info: TestInfo): Promise<void> {
-  const folder = process.env['TALLYLIGHT_SHOTS'];
-  if (folder) mkdirSync(folder, { recursive: true });
-  for (const width of [360, 1280]) {
-    await page.setViewportSize({ width, height: 800 });
-    const beyond = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
-    expect.soft(beyond, `${info.title}: ${name} at ${width} px is as wide as its window`).toBeLessThanOrEqual(0);
-    if (!folder) continue;
-    for (const colorScheme of ['light', 'dark'] as const) {
-      await page.emulateMedia({ colorScheme });
-      await page.screenshot({ path: join(folder, `${name}-${width}-${colorScheme}.png`), fullPage: true });
-    }
-  }
-}
-
 const row = (page: Page, table: string, text: string): Locator => page.getByTestId(table).getByRole('row').filter({ hasText: text });
 
 /** Does what a dialog asks for. */
@@ -51,7 +35,7 @@ async function confirm(page: Page, action: string): Promise<void> {
   await expect(page.getByTestId('dialog')).toBeHidden();
 }
 
-test('views with nothing in them say so', async ({ node, open }, info) => {
+test('views with nothing in them say so', async ({ node, open }) => {
   const admin = await open(node.links.admin);
   const empty = {
     Broadcasts: 'There was no broadcast yet.',
@@ -63,7 +47,7 @@ test('views with nothing in them say so', async ({ node, open }, info) => {
   for (const [view, words] of Object.entries(empty)) {
     await admin.show(view);
     await expect(admin.page.getByText(words)).toBeVisible();
-    await look(admin, `empty-${view.toLowerCase()}`, info);
+    await look(admin, `empty-${view.toLowerCase()}`);
   }
   await goTo(admin, '#/broadcasts/019a0000-0000-7000-8000-000000000000');
   await expect(admin.page.getByTestId('trouble')).toBeVisible();
@@ -80,7 +64,7 @@ function writeCurve(file: string): void {
   record.close();
 }
 
-test('a broadcast of the past: in the list, by its filters, in detail, and as a table', async ({ start, open }, info) => {
+test('a broadcast of the past: in the list, by its filters, in detail, and as a table', async ({ start, open }) => {
   const folder = await mkdtemp(join(tmpdir(), 'tallylight-past-'));
   const node = await start('--database', `sqlite:${folder}/record.db`);
   const alice = await open(node.links.studio);
@@ -93,7 +77,7 @@ test('a broadcast of the past: in the list, by its filters, in detail, and as a 
 
   const ended = row(admin.page, 'ended-table', 'Ink and water');
   await expect(ended).toContainText('ended by an administrator');
-  await look(admin, 'broadcasts', info);
+  await look(admin, 'broadcasts');
 
   const saving = admin.page.waitForEvent('download');
   await admin.page.getByRole('button', { name: 'Download CSV' }).click();
@@ -117,7 +101,7 @@ test('a broadcast of the past: in the list, by its filters, in detail, and as a 
   writeCurve(join(folder, 'record.db'));
   await admin.page.reload();
   await expect(admin.page.getByTestId('chart')).toHaveAttribute('aria-label', 'Viewers over time: 60 minutes, 120 at most');
-  await look(admin, 'broadcast', info);
+  await look(admin, 'broadcast');
   const savingCurve = admin.page.waitForEvent('download');
   await admin.page.getByRole('button', { name: 'Download CSV' }).click();
   expect((await readFile(await (await savingCurve).path(), 'utf8')).split('\r\n')).toHaveLength(62); // names, minutes, the end
@@ -128,7 +112,7 @@ test('a broadcast of the past: in the list, by its filters, in detail, and as a 
   await rm(folder, { recursive: true });
 });
 
-test('a webhook is added, fails, is mended, and sends again what it is asked for', async ({ start, open }, info) => {
+test('a webhook is added, fails, is mended, and sends again what it is asked for', async ({ start, open }) => {
   const node = await start('--webhook-allow-private');
   const receiver = await startReceiver();
   try {
@@ -138,7 +122,7 @@ test('a webhook is added, fails, is mended, and sends again what it is asked for
     const { page } = admin;
     await admin.show('Webhooks');
     await page.getByRole('button', { name: 'Add webhook' }).click();
-    await look(admin, 'webhook-add', info);
+    await look(admin, 'webhook-add');
     await page.getByLabel('URL').fill(receiver.url);
     await page.getByLabel('room.occupied').uncheck();
     await page.getByLabel('room.vacated').uncheck();
@@ -146,10 +130,10 @@ test('a webhook is added, fails, is mended, and sends again what it is asked for
     await expect(page.getByTestId('secret')).toHaveValue(/^whsec_/);
     await page.getByRole('button', { name: 'Copy' }).click();
     await expect(page.getByText('Copied')).toBeVisible();
-    await look(admin, 'webhook-secret', info);
+    await look(admin, 'webhook-secret');
     await confirm(page, 'I have it');
     await expect(row(page, 'webhooks-table', receiver.url)).toContainText('stream.online');
-    await look(admin, 'webhooks', info);
+    await look(admin, 'webhooks');
     await page.getByRole('link', { name: receiver.url }).click();
     await expect(page.getByText('Nothing was sent yet.')).toBeVisible();
 
@@ -157,7 +141,7 @@ test('a webhook is added, fails, is mended, and sends again what it is asked for
     const online = row(page, 'deliveries-table', 'stream.online');
     await expect(online).toContainText('500', { timeout: 15_000 });
     await expect(online).toContainText('Waiting');
-    await look(admin, 'webhook-failing', info);
+    await look(admin, 'webhook-failing');
     receiver.answer(200);
     await online.getByRole('button', { name: 'Retry' }).click();
     await expect(online).toContainText('Delivered', { timeout: 15_000 });
@@ -172,7 +156,7 @@ test('a webhook is added, fails, is mended, and sends again what it is asked for
 
     await online.getByText('Body').click();
     await expect(online).toContainText('"type": "stream.online"');
-    await look(admin, 'webhook', info);
+    await look(admin, 'webhook');
     await page.getByRole('button', { name: 'Replay…' }).click();
     await page.getByLabel('Those that were taken, too').check();
     await confirm(page, 'Send again');
@@ -200,7 +184,7 @@ test('a webhook is added, fails, is mended, and sends again what it is asked for
   }
 });
 
-test('somebody is banned and let in again, muted, and the audit has all of it', async ({ node, open }, info) => {
+test('somebody is banned and let in again, muted, and the audit has all of it', async ({ node, open }) => {
   const bob = await open(node.links.watch);
   await bob.wantConnection('connected');
   const admin = await open(node.links.admin);
@@ -213,7 +197,7 @@ test('somebody is banned and let in again, muted, and the audit has all of it', 
   await dialog.getByLabel('Room').fill('demo');
   await dialog.getByLabel('For how long').selectOption('An hour');
   await dialog.getByLabel('Reason').fill('Shouting');
-  await look(admin, 'ban-dialog', info);
+  await look(admin, 'ban-dialog');
   await confirm(page, 'Ban');
   await expect(bob.expelled).toContainText('banned');
   await expect(page.getByText('Nobody is banned from the whole service.'), 'it is of one room').toBeVisible();
@@ -227,7 +211,7 @@ test('somebody is banned and let in again, muted, and the audit has all of it', 
   await dialog.getByLabel('For how long').selectOption('Until it is lifted');
   await confirm(page, 'Mute');
   await expect(page.getByTestId('mute-list')).toContainText('carol');
-  await look(admin, 'bans', info);
+  await look(admin, 'bans');
 
   await banned.getByRole('button', { name: 'Lift' }).click();
   await confirm(page, 'Lift the ban');
@@ -245,7 +229,7 @@ test('somebody is banned and let in again, muted, and the audit has all of it', 
   await expect(acts.nth(1)).toContainText('lifted the ban of');
   await expect(acts.nth(2)).toContainText('muted');
   await expect(acts.nth(3)).toContainText('Shouting');
-  await look(admin, 'audit', info);
+  await look(admin, 'audit');
   await acts.nth(2).getByRole('link', { name: 'carol' }).click();
   await expect(acts).toHaveCount(2);
   await page.getByLabel('Did').selectOption('banned');
@@ -254,7 +238,7 @@ test('somebody is banned and let in again, muted, and the audit has all of it', 
   expect(admin.complaints.filter((words) => !words.includes('400'))).toEqual([]);
 });
 
-test('tokens are revoked, and taken back', async ({ node, open }, info) => {
+test('tokens are revoked, and taken back', async ({ node, open }) => {
   const bob = await open(node.links.watch);
   await bob.wantConnection('connected');
   const admin = await open(node.links.admin);
@@ -264,19 +248,19 @@ test('tokens are revoked, and taken back', async ({ node, open }, info) => {
   await page.getByLabel('All tokens of a user').check();
   await page.getByLabel('User id').fill('bob');
   await page.getByLabel('Reason').fill('Lost laptop');
-  await look(admin, 'revoke-dialog', info);
+  await look(admin, 'revoke-dialog');
   await confirm(page, 'Revoke');
   const revoked = row(page, 'revocation-table', 'All tokens of bob');
   await expect(revoked).toContainText('Lost laptop');
   await expect(bob.page.getByTestId('token-form'), 'bob is put out').toBeVisible();
-  await look(admin, 'revocations', info);
+  await look(admin, 'revocations');
   await revoked.getByRole('button', { name: 'Take back' }).click();
   await confirm(page, 'Take it back');
   await expect(page.getByText('No token is revoked.')).toBeVisible();
   expect(admin.complaints).toEqual([]);
 });
 
-test('a node is drained, and seen to be empty', async ({ start, open }, info) => {
+test('a node is drained, and seen to be empty', async ({ start, open }) => {
   const redis = await startRedis();
   const folder = await mkdtemp(join(tmpdir(), 'tallylight-drain-'));
   try {
@@ -292,15 +276,15 @@ test('a node is drained, and seen to be empty', async ({ start, open }, info) =>
     await expect(here).toContainText('MiB');
     await expect(here).toContainText(/\d ms/);
     await expect(there.getByTestId('connections')).toHaveText('1', { timeout: 10_000 });
-    await look(admin, 'nodes', info);
+    await look(admin, 'nodes');
 
     await there.getByRole('button', { name: 'Drain' }).click();
     await expect(page.getByTestId('dialog')).toContainText('Its one connection is sent to the other nodes');
-    await look(admin, 'drain-dialog', info);
+    await look(admin, 'drain-dialog');
     await confirm(page, 'Drain it');
     await expect(there.locator('[data-state]')).toHaveAttribute('data-state', 'drained', { timeout: 15_000 });
     await expect(there.getByTestId('emptying')).toContainText('it can be stopped');
-    await look(admin, 'nodes-drained', info);
+    await look(admin, 'nodes-drained');
 
     await here.getByRole('button', { name: 'Drain' }).click();
     await expect(page.getByTestId('dialog')).toContainText('There is no other node that serves');
@@ -314,7 +298,7 @@ test('a node is drained, and seen to be empty', async ({ start, open }, info) =>
   }
 });
 
-test('a token that opens only some views is told so politely', async ({ start, open }, info) => {
+test('a token that opens only some views is told so politely', async ({ start, open }) => {
   const node = await start('--jwt-secret', secret);
   const token = await new SignJWT({ scope: 'directory' })
     .setProtectedHeader({ alg: 'HS256' })
@@ -329,6 +313,6 @@ test('a token that opens only some views is told so politely', async ({ start, o
     await reader.show(view);
     await expect(reader.page.getByTestId('forbidden')).toHaveText(`This takes a token with scope ${scope}. Yours opens other views.`);
     await expect(reader.page.getByRole('alert')).toHaveCount(0);
-    await look(reader, `forbidden-${view.toLowerCase()}`, info);
+    await look(reader, `forbidden-${view.toLowerCase()}`);
   }
 });

@@ -1,5 +1,6 @@
 import type { Page } from '@playwright/test';
 import { expect, test as base } from './fixtures.ts';
+import { look } from './look.ts';
 import type { Room } from '../sdk/src/index.ts';
 import type { Node } from './node.ts';
 import { Party, secret } from './party.ts';
@@ -36,6 +37,8 @@ test('the table sorts and filters, and its rows change in place', async ({ node,
   const table = page.getByTestId('live-table');
   await expect.poll(async () => (await roomsOf(page)())[0], { message: 'most viewers first' }).toBe('board');
   await expect(page.getByTestId('count')).toHaveText('3 live');
+
+  await look(admin, 'admin-live');
 
   await table.getByRole('button', { name: 'Streamer' }).click();
   await expect.poll(roomsOf(page)).toEqual(['harbour', 'board', 'cellar']);
@@ -179,6 +182,7 @@ test('a room in detail: who is there, what happens, and what is done about it', 
   await expect(bans).toContainText('advertising');
   await expect(events.first()).toContainText('advertising');
   await expect(member('Bob')).toHaveCount(0);
+  await look(admin, 'admin-room');
   await bans.getByRole('button', { name: 'Unban' }).click();
   await dialog(page).getByRole('button', { name: 'Unban' }).click();
   await expect(bans).toHaveCount(0);

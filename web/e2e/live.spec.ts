@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { TallylightClient, type BroadcastDetails, type Room } from '../sdk/src/index.ts';
 import { expect, test as base } from './fixtures.ts';
+import { look } from './look.ts';
 import { mint } from './mint.ts';
 import type { TestPage } from './pages.ts';
 
@@ -44,6 +45,7 @@ test('who is live is found by words and by category, and the choice stands in th
   await goLive('Carol', { title: 'Clay', category: 'art' });
   await expect(cards(visitor)).toHaveCount(3);
   await expect(visitor.page.getByTestId('count')).toHaveText('3 broadcasts');
+  await look(visitor, 'live-cards');
 
   await search(visitor).fill('ink MORN');
   await expect.poll(() => rooms(visitor)).toEqual(['alice']);

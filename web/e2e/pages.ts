@@ -39,6 +39,16 @@ export class TestPage {
     await expect(this.connection).toHaveAttribute('data-state', state, { timeout });
   }
 
+  /** Notes each state that something goes through from now on, however short. What it returns tells them. */
+  async statesOf(shown: Locator): Promise<() => Promise<string[]>> {
+    const states = await shown.evaluateHandle((element) => {
+      const states: string[] = [];
+      new MutationObserver(() => states.push(element.getAttribute('data-state') ?? '')).observe(element, { attributeFilter: ['data-state'] });
+      return states;
+    });
+    return () => states.jsonValue();
+  }
+
   async say(text: string): Promise<void> {
     await this.page.getByLabel('Say something').fill(text);
     await this.page.getByRole('button', { name: 'Send' }).click();

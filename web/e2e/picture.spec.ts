@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { withCameras } from './chromium.ts';
 import { expect, test } from './fixtures.ts';
+import { look } from './look.ts';
 import type { TestPage } from './pages.ts';
 import { startRedis } from './redis.ts';
 import { newWire } from './wire.ts';
@@ -34,7 +35,7 @@ async function wantMoving(at: TestPage, within = 10_000): Promise<void> {
     .toBe(true);
 }
 
-test('a viewer sees what the streamer sends, on another node, and goes on to when either is cut off for a while, or their node is killed', async ({ start, open }, info) => {
+test('a viewer sees what the streamer sends, on another node, and goes on to when either is cut off for a while, or their node is killed', async ({ start, open }) => {
   test.setTimeout(180_000);
   const redis = await startRedis();
   const folder = await mkdtemp(join(tmpdir(), 'tallylight-picture-'));
@@ -56,15 +57,7 @@ test('a viewer sees what the streamer sends, on another node, and goes on to whe
     const before = await decoded();
     await expect.poll(decoded, { timeout: 10_000 }).toBeGreaterThan(before + 10);
     await expect(alice.page.getByTestId('served')).toHaveText('1');
-    const shots = process.env['TALLYLIGHT_SHOTS'] ?? info.outputPath('shots');
-    for (const [name, { page }] of [['studio', alice], ['watch', bob]] as const) {
-      for (const [size, width, height] of [['wide', 1280, 800], ['narrow', 360, 740]] as const) {
-        await page.setViewportSize({ width, height });
-        await page.screenshot({ path: join(shots, `${name}-picture-${size}.png`), fullPage: true });
-        const over = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
-        expect(over, `${name} ${size} is as wide as its window`).toBeLessThanOrEqual(0);
-      }
-    }
+    for (const [name, who] of [['studio', alice], ['watch', bob]] as const) await look(who, `${name}-picture`);
 
     for (const [who, wire] of [[bob, wires[1]!], [alice, wires[0]!]] as const) {
       wire.cut();

@@ -1,6 +1,7 @@
 import type { Locator } from '@playwright/test';
 import { withCameras } from './chromium.ts';
 import { expect, test } from './fixtures.ts';
+import { look } from './look.ts';
 import { mint } from './mint.ts';
 import type { TestPage } from './pages.ts';
 
@@ -41,6 +42,7 @@ test('the streamer sees themselves before anybody else does, and chooses with wh
   const level = alice.page.getByTestId('level');
   await expect.poll(async () => Number(await level.getAttribute('aria-valuenow'))).toBeGreaterThan(5);
 
+  await look(alice, 'studio-preview');
   const camera = sending(alice).getByLabel('Camera', { exact: true });
   const running = () => camera.evaluate((select: HTMLSelectElement) => select.selectedOptions[0]?.text);
   const names = await camera.locator('option').allTextContents();
@@ -128,6 +130,7 @@ test('the end of a broadcast is asked about once, and can be thought better of',
 
   await button(alice, 'End broadcast').click();
   await expect(dialog(alice)).toContainText('End this broadcast?');
+  await look(alice, 'studio-end-dialog');
   await dialog(alice).getByRole('button', { name: 'Cancel' }).click();
   await expect(dialog(alice)).toBeHidden();
   await button(alice, 'End broadcast').click();
@@ -172,6 +175,7 @@ test('the heartbeat says when the next beat comes, and viewers are counted over 
   await expect(chart).toHaveAttribute('aria-label', 'Viewers over time: 1 now, 1 at most');
   await expect.poll(async () => Number(await chart.getAttribute('data-points'))).toBeGreaterThan(2);
   await expect(chart.locator('canvas')).toBeVisible();
+  await look(alice, 'studio-curve');
   await bob.page.goto('about:blank');
   await expect(alice.page.getByTestId('viewers')).toHaveText('0');
   await expect(alice.page.getByTestId('most'), 'the most there were stays').toHaveText('1');
@@ -197,14 +201,8 @@ test('a token that ends is followed by another one, and no viewer notices; witho
   await alice.goLive('Ink');
   await bob.wantLamp('live');
 
-  const changes = [alice.connection, bob.lamp].map((element) =>
-    element.evaluateHandle((shown: HTMLElement) => {
-      const states: (string | undefined)[] = [];
-      new MutationObserver(() => states.push(shown.dataset['state'])).observe(shown, { attributeFilter: ['data-state'] });
-      return states;
-    }),
-  );
-  const noticed = async () => (await Promise.all(changes.map(async (states) => (await states).jsonValue()))).flat();
+  const connections = await alice.statesOf(alice.connection);
+  const lamps = await bob.statesOf(bob.lamp);
   const end = (who: TestPage) => who.page.getByTestId('token-end');
   const bring = async (who: TestPage, token: string) => {
     await who.page.getByLabel('New token or link').fill(token);
@@ -225,11 +223,12 @@ test('a token that ends is followed by another one, and no viewer notices; witho
   await button(carol, 'Test picture').click();
   await carol.page.getByLabel('Title').fill('A title that took long to think of');
   await expect(end(carol)).toContainText('Your access has ended', { timeout: 60_000 });
+  await look(carol, 'studio-access-ended');
   await carol.wantLamp('unknown');
   await expect.poll(() => Date.now(), { timeout: 60_000 }).toBeGreaterThan(over);
   await alice.say('nobody has noticed');
   await expect(bob.chatLines.last()).toHaveText('nobody has noticed');
-  expect(await noticed()).toEqual([]);
+  expect([...(await connections()), ...(await lamps())]).toEqual([]);
 
   await bring(carol, mint(secret, '--user', 'carol', '--streamer', 'attic'));
   await carol.wantLamp('online', 10_000);

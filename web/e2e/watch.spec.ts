@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import * as jose from 'jose';
 import { TallylightClient, type Role, type Room } from '../sdk/src/index.ts';
 import { expect, test as base } from './fixtures.ts';
+import { look } from './look.ts';
 import { mint } from './mint.ts';
 import type { TestPage } from './pages.ts';
 
@@ -150,6 +151,7 @@ test('a moderator deletes, mutes and unmutes; others cannot', async ({ watch }) 
   await expect(eve.page.getByTestId('chat-silent')).toHaveText(/^You are muted until .+: spam\./);
   await expect(field(eve)).toBeHidden();
   await expect(button(eve, 'Heart')).toHaveAttribute('aria-disabled', 'true');
+  await look(eve, 'watch-muted');
 
   await eve.page.reload();
   await field(eve).fill('Am I?');
@@ -174,6 +176,7 @@ test('who is kicked or banned is told why and until when, and comes back when it
   await expect(alice.page.getByTestId('moderated')).toHaveText('Eve was put out of the room.');
   await expect(expelled(eve)).toContainText('A moderator put you out of this room');
   await expect(expelled(eve)).toContainText('be nice');
+  await look(eve, 'watch-kicked');
 
   await button(eve, 'Connect again').click();
   await eve.wantConnection('connected');
@@ -190,6 +193,7 @@ test('who is kicked or banned is told why and until when, and comes back when it
   await expect(expelled(eve)).toContainText(/You may come back at /);
   await expect(eve.page.getByTestId('left')).toHaveText(/^(10:00|9:\d\d)$/);
   await expect(button(eve, 'Connect again')).toBeHidden();
+  await look(eve, 'watch-banned');
 
   await choose(alice, 'Eve', 'Lift the ban');
   await eve.page.reload();
@@ -207,6 +211,7 @@ test('a link that is too old says so, and a new one goes on', async ({ node, ope
   const bob = await open(`${bare(node.links.watch)}#token=${old}`);
   await expect(bob.page.getByRole('heading', { name: 'This link is too old' })).toBeVisible();
   await expect(bob.page.getByTestId('token-form')).toContainText('Ask for a new one');
+  await look(bob, 'watch-too-old');
 
   await bob.page.getByLabel('Token or link').fill(node.links.watch);
   await button(bob, 'Continue').click();
@@ -227,6 +232,7 @@ test('by keyboard and on a phone: menu, dialog, and the field above the fold', a
   await mo.page.keyboard.press('Enter');
   const items = mo.page.getByTestId('line-menu').getByRole('menuitem');
   await expect(items.first()).toBeFocused();
+  await look(mo, 'watch-menu');
   await mo.page.keyboard.press('ArrowDown');
   await expect(items.nth(1)).toBeFocused();
   await mo.page.keyboard.press('Escape');
