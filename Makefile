@@ -67,6 +67,10 @@ soak: shipped ## run the Go tests in full length, and the dashboard for ten minu
 web-soak: $(modules) # TALLYLIGHT_SOAK_MINUTES=2 is for a look, TALLYLIGHT_SOAK_ROWS=1000 for a small machine
 	@.ci/none-skipped npm --prefix web run soak
 
+.PHONY: pictures
+pictures: $(modules) ## take the pictures for the README anew
+	@npm --prefix web run pictures
+
 # Two minutes of faults take three and a half. SEED=0 draws a seed, and the end of the run says which. NOTES names a file
 # for what was observed, OVERLAY one for "go build -overlay".
 FOR ?= 2m

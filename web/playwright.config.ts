@@ -5,8 +5,8 @@ import { findChromium } from './e2e/chromium.ts';
 
 export default defineConfig({
   testDir: 'e2e',
-  // What takes minutes has a configuration of its own, playwright.soak.config.ts.
-  testIgnore: '**/soak/**',
+  // What takes minutes, and what takes pictures for the README, have configurations of their own.
+  testIgnore: ['**/soak/**', '**/pictures/**'],
   // Nothing is left in the source tree.
   outputDir: process.env['TALLYLIGHT_E2E_OUT'] ?? join(tmpdir(), 'tallylight-e2e'),
   globalSetup: './e2e/build.ts',

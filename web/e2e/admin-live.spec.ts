@@ -1,4 +1,4 @@
-import type { Page } from '@playwright/test';
+import type { Locator, Page } from '@playwright/test';
 import { expect, test as base } from './fixtures.ts';
 import { look } from './look.ts';
 import type { Room } from '../sdk/src/index.ts';
@@ -39,6 +39,11 @@ test('the table sorts and filters, and its rows change in place', async ({ node,
   await expect(page.getByTestId('count')).toHaveText('3 live');
 
   await look(admin, 'admin-live');
+  const left = (cell: Locator) => cell.evaluate((shown) => Math.round(shown.getBoundingClientRect().left));
+  for (const [name, cell] of Object.entries({ Streamer: '.who', Room: '.room', Title: '.title', Category: '.category' })) {
+    const head = table.getByRole('columnheader', { name });
+    expect(await left(head), `${name} is above what it names`).toBe(await left(admin.liveRow('board').locator(cell)));
+  }
 
   await table.getByRole('button', { name: 'Streamer' }).click();
   await expect.poll(roomsOf(page)).toEqual(['harbour', 'board', 'cellar']);

@@ -27,7 +27,7 @@ test('a broadcast, from the first click to the record', async ({ node, open }) =
 
   await alice.page.close();
   await bob.wantLamp('reconnecting', promisedMs);
-  await expect(bob.page.getByTestId('countdown')).toHaveText(/^1[0-5]$/);
+  await expect(bob.page.getByTestId('countdown')).toHaveText(/^1[0-5]\ss$/);
   await expect(admin.liveRow('demo').locator('.bulb')).toHaveText(/reconnecting/i);
 
   const aliceAgain = await open(node.links.studio);

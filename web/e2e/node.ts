@@ -11,6 +11,7 @@ export interface Links {
 
 /** A running node, the real program. */
 export interface Node {
+  pid: number;
   links: Links;
   /** What it wrote to its log so far. */
   log: () => string;
@@ -32,7 +33,7 @@ export async function startNode(...flags: string[]): Promise<Node> {
   child.stdout.on('data', (piece: Buffer) => (output += piece.toString()));
   child.stderr.on('data', (piece: Buffer) => (output += piece.toString()));
   const links = await waitForLinks(child, () => output);
-  return { links, log: () => output, drain: () => child.kill('SIGTERM'), stop: () => stop(child), kill: () => child.kill('SIGKILL') };
+  return { pid: child.pid!, links, log: () => output, drain: () => child.kill('SIGTERM'), stop: () => stop(child), kill: () => child.kill('SIGKILL') };
 }
 
 async function waitForLinks(child: ChildProcess, output: () => string): Promise<Links> {

@@ -1,5 +1,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
+import { existsSync, readdirSync } from 'node:fs';
+import { constants, setPriority } from 'node:os';
 import type { CDPSession, Page } from '@playwright/test';
 import { expect, test } from '../fixtures.ts';
 import { secret } from '../party.ts';
@@ -54,6 +56,12 @@ function bySecond(frames: number[]): number[] {
   return seconds;
 }
 
+/** Has a process, with all of its threads, wait for those that want the processor as well. */
+function stepBack(pid: number): void {
+  const tasks = `/proc/${pid}/task`;
+  for (const id of existsSync(tasks) ? readdirSync(tasks) : [pid]) setPriority(Number(id), constants.priority.PRIORITY_BELOW_NORMAL);
+}
+
 async function heap(cdp: CDPSession): Promise<number> {
   await cdp.send('HeapProfiler.collectGarbage');
   return (await cdp.send('Runtime.getHeapUsage')).usedSize;
@@ -95,6 +103,8 @@ test('ten thousand rows that change can be scrolled, and cost no more memory in 
     await expect(page.getByTestId('total-live')).toHaveText(broadcasts.toLocaleString('en'), { timeout: 240_000 });
     await expect(page.getByTestId('count')).toHaveText(`${broadcasts.toLocaleString('en')} live`);
     await page.evaluate(() => scrollTo(0, document.documentElement.scrollHeight));
+    // Who looks on has a machine of their own: they are not to wait for the node and its 15,000 clients.
+    for (const pid of [node.pid, bench.pid!]) stepBack(pid);
 
     const cdp = await page.context().newCDPSession(page);
     await cdp.send('Performance.enable', { timeDomain: 'threadTicks' });

@@ -1,3 +1,5 @@
+import { words } from '../words/words.ts';
+
 const pad = (n: number) => String(n).padStart(2, '0');
 
 /** A time code: 4:07, 1:02:30. Never negative, whatever the clocks say. */
@@ -10,6 +12,12 @@ export function timeCode(ms: number): string {
 /** Seconds left, at least 0; a countdown shows 15 at its start and 0 only when it is over. */
 export function secondsLeft(until: number, now: number): number {
   return Math.max(0, Math.ceil((until - now) / 1000));
+}
+
+/** The same in words: 15 s, and from two minutes on 2:00. */
+export function timeLeft(until: number, now: number): string {
+  const left = secondsLeft(until, now);
+  return left < 120 ? words.shared.seconds(left) : timeCode(left * 1_000);
 }
 
 const clock = new Intl.DateTimeFormat(undefined, { timeStyle: 'short' });
@@ -27,6 +35,15 @@ export function clockTime(time: number | string, now = Date.now()): string {
   const text = clock.format(date);
   if (dayOf(date.getTime()) === dayOf(now)) return text;
   return `${(date.getFullYear() === today.getFullYear() ? day : farDay).format(date)}, ${text}`;
+}
+
+const second = new Intl.DateTimeFormat(undefined, { timeStyle: 'medium' });
+const minuteMs = 60_000;
+
+/** A time beside the curve of a chart that has one every `stepMs`: no finer than it must be, and at midnight the day. */
+export function axisTime(time: number, stepMs: number): string {
+  if (time === dayOf(time)) return day.format(time);
+  return (stepMs < minuteMs ? second : clock).format(time);
 }
 
 const full = new Intl.DateTimeFormat(undefined, { dateStyle: 'full', timeStyle: 'long' });

@@ -3,6 +3,7 @@ export const shared = {
   product: 'Tallylight',
   /** The title of a page, in the browser's tab. */
   pageTitle: (place: string) => `${place} · Tallylight`,
+  seconds: (seconds: number) => `${seconds}\u00a0s`,
 
   lamp: {
     dark: '',

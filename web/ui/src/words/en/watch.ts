@@ -5,7 +5,7 @@ export const watch = {
   noEntry: 'No entry',
   stage: 'Stage',
   rightBack: 'The streamer will be right back.',
-  waiting: 'Waiting {countdown} s more.',
+  waiting: 'Waiting {countdown} more.',
   over: (title: string, reason: string) => `${title || 'The broadcast'} is over${reason ? `: ${reason}` : ''}.`,
   standby: 'The streamer is here, and not on air yet.',
   nobody: 'Nobody is here. This page lights up by itself.',

@@ -26,7 +26,6 @@ export const room = {
     peak: 'Peak',
     window: 'Ends unless they are back in',
     why: 'Gone because of',
-    seconds: (seconds: number) => `${seconds} s`,
     none: 'Nobody broadcasts here at the moment.',
     standby: 'The streamer is here, and not on air.',
   },
