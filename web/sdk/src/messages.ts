@@ -461,6 +461,7 @@ export interface OkMessage {
   offset?: number;
   members?: Member[];
   next?: string;
+  partial?: boolean;
   expires_at?: number;
 }
 export interface ErrorMessage {
@@ -564,6 +565,7 @@ export const serverGuards: { [T in ServerMessage['type']]: Guard<Extract<ServerM
     offset: optional(isNumber),
     members: optional(isArrayOf(isMember)),
     next: optional(isString),
+    partial: optional(isBoolean),
     expires_at: optional(isNumber),
   }),
   error: isObject<ErrorMessage>({

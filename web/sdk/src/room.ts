@@ -175,10 +175,13 @@ export class Room extends Emitter<RoomEvents> {
     await this.#host.request({ type: 'moderate', room: this.name, ...act });
   }
 
-  /** A page of the room's members; `next` goes on as `after`. */
-  async members(page: { first?: number; after?: string } = {}): Promise<{ members: Member[]; next?: string }> {
-    const reply = await this.#host.request({ type: 'members', room: this.name, ...page });
-    return { members: reply.members ?? [], ...(reply.next !== undefined && { next: reply.next }) };
+  /**
+   * A page of the room's members; `next` goes on as `after`. `partial` says that a node did not answer in time: somebody may be
+   * missing.
+   */
+  async members(page: { first?: number; after?: string } = {}): Promise<{ members: Member[]; next?: string; partial: boolean }> {
+    const { members = [], next, partial = false } = await this.#host.request({ type: 'members', room: this.name, ...page });
+    return { members, partial, ...(next !== undefined && { next }) };
   }
 
   /**

@@ -303,3 +303,11 @@ test('how slow chat is comes with the room', async () => {
   expect(room.slowSeconds).toBe(30);
   expect(heard).toEqual([30]);
 });
+
+test('a page of members says how it goes on, and whether somebody may be missing', async () => {
+  const { room, server } = await inAlice();
+  expect(await room.members()).toEqual({ members: [], partial: false });
+  const members = [{ id: 'one-1', user: { id: 'bob', name: 'Bob' }, role: 'viewer' }];
+  server.answers.set('members', () => ({ type: 'ok', members, next: 'one-1', partial: true }));
+  expect(await room.members({ first: 1 })).toEqual({ members, next: 'one-1', partial: true });
+});

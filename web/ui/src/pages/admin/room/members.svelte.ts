@@ -14,6 +14,8 @@ export class Members {
   connections = $state(0);
   /** Whether there are more than are shown. */
   more = $state(false);
+  /** Whether somebody may be missing, because a node did not answer. */
+  partial = $state(false);
   loaded = $state(false);
 
   /** The room, which may be another object after a refusal; undefined while it is not joined. */
@@ -44,10 +46,11 @@ export class Members {
     if (!room || this.#asking) return;
     this.#asking = true;
     try {
-      const [members, next] = await ask(room, this.#pages);
+      const { members, more, partial } = await ask(room, this.#pages);
       this.people = peopleOf(members);
       this.connections = members.length;
-      this.more = next !== undefined;
+      this.more = more;
+      this.partial = partial;
       this.loaded = true;
     } catch {
       // Whether the connection is there is said elsewhere; it is asked again.
@@ -61,14 +64,16 @@ export class Members {
   }
 }
 
-async function ask(room: Room, pages: number): Promise<[Member[], string | undefined]> {
-  const found: Member[] = [];
+async function ask(room: Room, pages: number): Promise<{ members: Member[]; more: boolean; partial: boolean }> {
+  const members: Member[] = [];
+  let partial = false;
   let after: string | undefined;
-  for (let page = 0; page < pages; page++) {
-    const { members, next } = await room.members({ first: pageSize, ...(after !== undefined && { after }) });
-    found.push(...members);
-    after = next;
+  for (let asked = 0; asked < pages; asked++) {
+    const page = await room.members({ first: pageSize, ...(after !== undefined && { after }) });
+    members.push(...page.members);
+    partial ||= page.partial;
+    after = page.next;
     if (after === undefined) break;
   }
-  return [found, after];
+  return { members, more: after !== undefined, partial };
 }

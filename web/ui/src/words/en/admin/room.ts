@@ -43,6 +43,7 @@ export const room = {
     count: (shown: number) => (shown === 1 ? '1 user' : `${format(shown)} users`),
     more: 'Show more',
     tooMany: (shown: number) => `Only the first ${format(shown)} connections are shown.`,
+    partial: 'A node did not answer: somebody may be missing.',
     filter: 'Filter members',
     you: 'you',
     empty: 'Nobody is here.',
