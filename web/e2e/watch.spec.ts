@@ -91,11 +91,16 @@ test('what one feels, the others see rising', async ({ watch, join }) => {
 
 test('who reacts too fast has to take a breath, and is not told off', async ({ watch }) => {
   const bob = await watch('Bob');
-  await button(bob, 'Laughter').evaluate((laugh: HTMLElement) => {
+  await expect(button(bob, 'Laughter')).toHaveAttribute('aria-disabled', 'false');
+  // It is over so soon that a busy machine may look too late: each change is noted.
+  const changes = await button(bob, 'Laughter').evaluateHandle((laugh: HTMLElement) => {
+    const note = document.querySelector('[data-testid=reaction-note]')!;
+    const changes: string[] = [];
+    new MutationObserver(() => changes.push(`${note.textContent} ${laugh.ariaDisabled}`)).observe(laugh, { attributeFilter: ['aria-disabled'] });
     for (let i = 0; i < 15; i++) laugh.click();
+    return changes;
   });
-  await expect(bob.page.getByTestId('reaction-note')).toHaveText('A short breath…');
-  await expect(button(bob, 'Laughter')).toHaveAttribute('aria-disabled', 'true');
+  await expect.poll(() => changes.jsonValue()).toContain('A short breath… true');
   await expect(button(bob, 'Laughter')).toHaveAttribute('aria-disabled', 'false');
   await expect(bob.page.getByTestId('reaction-note')).toHaveText('');
 });
