@@ -106,6 +106,14 @@ func (e *ear) Deliver(ev *Event) {
 	})
 }
 
+// String says what was heard, for whoever looks into a test that failed.
+func (e *ear) String() string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return fmt.Sprintf("heard %d snapshots, the last at %+v with %d events and %+v, and %d events after it",
+		e.resets, e.snap.Position, len(e.snap.Events), e.snap.View, len(e.events))
+}
+
 func (e *ear) close() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -142,7 +150,12 @@ func subscribe(t *testing.T, relay Relay, room string) *ear {
 	if last := len(e.snap.Events); last > 0 && e.snap.Events[last-1].Position != e.snap.Position {
 		t.Errorf("the snapshot at %+v ends with %+v", e.snap.Position, e.snap.Events[last-1].Position)
 	}
-	t.Cleanup(func() { relay.Unsubscribe(room, e) })
+	t.Cleanup(func() {
+		relay.Unsubscribe(room, e)
+		if t.Failed() {
+			t.Log(e)
+		}
+	})
 	return e
 }
 

@@ -270,10 +270,14 @@ func (t *tap) read() {
 	}
 }
 
-// nextRead says from where to read, unless there is nothing to.
+// nextRead says from where to read, unless there is nothing to. Whether a message came meanwhile is asked in the same step in
+// which reading ends: after that, messages are handed over again.
 func (t *tap) nextRead() (from Position, more bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if t.missesLocked(t.seen) {
+		t.behind = true
+	}
 	if t.closed || !t.behind || t.relay.life.Err() != nil {
 		t.reading = false
 		return Position{}, false
@@ -306,9 +310,11 @@ func (t *tap) catchUp(s Snapshot, from Position) {
 	}
 	t.at = s.Position
 	t.serveLocked()
-	if t.seen.Epoch != "" && (t.seen.Epoch != t.at.Epoch || t.seen.Offset > t.at.Offset) {
-		t.behind = true
-	}
+}
+
+// missesLocked reports whether a message says that there is more than was handed over.
+func (t *tap) missesLocked(p Position) bool {
+	return p.Epoch != "" && (p.Epoch != t.at.Epoch || p.Offset > t.at.Offset)
 }
 
 // follows reports whether the snapshot's events are all that came after a position.
