@@ -9,7 +9,6 @@ import { look } from './look.ts';
 import type { Node } from './node.ts';
 import type { TestPage } from './pages.ts';
 import { startReceiver } from './receiver.ts';
-import { startRedis } from './redis.ts';
 
 const secret = 'the secret that this test signs with, 32 bytes';
 const tokenIn = (link: string) => link.split('#token=')[1] ?? '';
@@ -260,42 +259,34 @@ test('tokens are revoked, and taken back', async ({ node, open }) => {
   expect(admin.complaints).toEqual([]);
 });
 
-test('a node is drained, and seen to be empty', async ({ start, open }) => {
-  const redis = await startRedis();
-  const folder = await mkdtemp(join(tmpdir(), 'tallylight-drain-'));
-  try {
-    const shared = ['--redis', redis.url, '--database', `sqlite:${folder}/shared.db`, '--jwt-secret', secret, '--drain', '2s'];
-    const [one, two] = [await start('--node', 'one', ...shared), await start('--node', 'two', ...shared)];
-    const bob = await open(two.links.watch);
-    await bob.wantConnection('connected');
-    const admin = await open(one.links.admin);
-    const { page } = admin;
-    await admin.show('Nodes');
-    const [here, there] = [row(page, 'nodes-table', 'answers here'), page.getByTestId('nodes-table').getByRole('row').filter({ hasNotText: 'answers here' }).nth(1)];
-    await expect(here).toContainText('Serving');
-    await expect(here).toContainText('MiB');
-    await expect(here).toContainText(/\d ms/);
-    await expect(there.getByTestId('connections')).toHaveText('1', { timeout: 10_000 });
-    await look(admin, 'nodes');
+test('a node is drained, and seen to be empty', async ({ startTogether, open }) => {
+  const { one, two } = await startTogether(['one', 'two'], '--drain', '2s');
+  const bob = await open(two.links.watch);
+  await bob.wantConnection('connected');
+  const admin = await open(one.links.admin);
+  const { page } = admin;
+  await admin.show('Nodes');
+  const [here, there] = [row(page, 'nodes-table', 'answers here'), page.getByTestId('nodes-table').getByRole('row').filter({ hasNotText: 'answers here' }).nth(1)];
+  await expect(here).toContainText('Serving');
+  await expect(here).toContainText('MiB');
+  await expect(here).toContainText(/\d ms/);
+  await expect(there.getByTestId('connections')).toHaveText('1', { timeout: 10_000 });
+  await look(admin, 'nodes');
 
-    await there.getByRole('button', { name: 'Drain' }).click();
-    await expect(page.getByTestId('dialog')).toContainText('Its one connection is sent to the other nodes');
-    await look(admin, 'drain-dialog');
-    await confirm(page, 'Drain it');
-    await expect(there.locator('[data-state]')).toHaveAttribute('data-state', 'drained', { timeout: 15_000 });
-    await expect(there.getByTestId('emptying')).toContainText('it can be stopped');
-    await look(admin, 'nodes-drained');
+  await there.getByRole('button', { name: 'Drain' }).click();
+  await expect(page.getByTestId('dialog')).toContainText('Its one connection is sent to the other nodes');
+  await look(admin, 'drain-dialog');
+  await confirm(page, 'Drain it');
+  await expect(there.locator('[data-state]')).toHaveAttribute('data-state', 'drained', { timeout: 15_000 });
+  await expect(there.getByTestId('emptying')).toContainText('it can be stopped');
+  await look(admin, 'nodes-drained');
 
-    await here.getByRole('button', { name: 'Drain' }).click();
-    await expect(page.getByTestId('dialog')).toContainText('There is no other node that serves');
-    await page.getByRole('button', { name: 'Cancel' }).click();
-    await admin.show('Audit');
-    await expect(row(page, 'audit-table', 'drained node')).toContainText('two');
-    expect(admin.complaints).toEqual([]);
-  } finally {
-    await redis.stop();
-    await rm(folder, { recursive: true });
-  }
+  await here.getByRole('button', { name: 'Drain' }).click();
+  await expect(page.getByTestId('dialog')).toContainText('There is no other node that serves');
+  await page.getByRole('button', { name: 'Cancel' }).click();
+  await admin.show('Audit');
+  await expect(row(page, 'audit-table', 'drained node')).toContainText('two');
+  expect(admin.complaints).toEqual([]);
 });
 
 test('a token that opens only some views is told so politely', async ({ start, open }) => {

@@ -23,6 +23,9 @@ export interface Node {
   kill: () => void;
 }
 
+/** For a test with more clients than one address may have. */
+export const unlimited = ['--max-connections-per-ip=0', '--max-handshakes-per-ip=0', '--max-handshakes=0', '--max-unauthenticated-per-ip=0'];
+
 const startMs = 20_000;
 
 /** Starts `tallylight serve --dev` on a free port, unless the flags name one, and waits for its links. */

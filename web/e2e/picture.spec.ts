@@ -1,11 +1,7 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { withCameras } from './chromium.ts';
 import { expect, test } from './fixtures.ts';
 import { look } from './look.ts';
 import type { TestPage } from './pages.ts';
-import { startRedis } from './redis.ts';
 import { newWire } from './wire.ts';
 
 // A camera that the browser makes up, and peers on one machine.
@@ -35,12 +31,9 @@ async function wantMoving(at: TestPage, within = 10_000): Promise<void> {
     .toBe(true);
 }
 
-test('a viewer sees what the streamer sends, on another node, and goes on to when either is cut off for a while, or their node is killed', async ({ start, open }) => {
+test('a viewer sees what the streamer sends, on another node, and goes on to when either is cut off for a while, or their node is killed', async ({ startTogether, open }) => {
   test.setTimeout(180_000);
-  const redis = await startRedis();
-  const folder = await mkdtemp(join(tmpdir(), 'tallylight-picture-'));
-  const shared = ['--redis', redis.url, '--database', `sqlite:${folder}/shared.db`, '--jwt-secret', 'the secret that both nodes share, 32 bytes'];
-  const [one, two, three] = [await start('--node', 'one', ...shared), await start('--node', 'two', ...shared), await start('--node', 'three', ...shared)];
+  const { one, two, three } = await startTogether(['one', 'two', 'three']);
   const wires = [await newWire(one.links.live), await newWire(two.links.live)];
   try {
     const alice = await open(wires[0]!.through(one.links.studio));
@@ -94,8 +87,6 @@ test('a viewer sees what the streamer sends, on another node, and goes on to whe
     await expect(bob.page.getByTestId('player')).toBeHidden();
   } finally {
     await Promise.all(wires.map((wire) => wire.close()));
-    await redis.stop();
-    await rm(folder, { recursive: true });
   }
 });
 

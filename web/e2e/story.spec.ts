@@ -1,20 +1,12 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { TallylightClient } from '../sdk/src/index.ts';
 import { expect, test } from './fixtures.ts';
 import { mint } from './mint.ts';
 import { newBalancer } from './nginx.ts';
-import { startRedis } from './redis.ts';
+import { secret } from './party.ts';
 
-const secret = 'the secret that both nodes share, 32 bytes';
-
-test('a broadcast as four people see it, on two nodes behind nginx, through a ban and the death of a node', async ({ start, open }) => {
+test('a broadcast as four people see it, on two nodes behind nginx, through a ban and the death of a node', async ({ startTogether, open }) => {
   test.setTimeout(180_000);
-  const redis = await startRedis();
-  const folder = await mkdtemp(join(tmpdir(), 'tallylight-story-'));
-  const shared = ['--redis', redis.url, '--database', `sqlite:${folder}/shared.db`, '--jwt-secret', secret];
-  const nodes = { one: await start('--node', 'one', ...shared), two: await start('--node', 'two', ...shared) };
+  const nodes = await startTogether(['one', 'two']);
   const { links } = nodes.one;
   const balancer = await newBalancer(nodes.one.links.live, nodes.two.links.live);
   try {
@@ -100,8 +92,6 @@ test('a broadcast as four people see it, on two nodes behind nginx, through a ba
     await expect(admin.page.getByTestId('audit-table')).toContainText('advertising');
   } finally {
     await balancer.close();
-    await redis.stop();
-    await rm(folder, { recursive: true });
   }
 });
 

@@ -1,6 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import { withCameras } from '../chromium.ts';
 import { expect, test } from '../fixtures.ts';
+import { unlimited } from '../node.ts';
 import { mint } from '../mint.ts';
 import type { TestPage } from '../pages.ts';
 import { Party, secret } from '../party.ts';
@@ -42,8 +43,7 @@ async function picture({ page }: TestPage, name: string, size: { width: number; 
 
 test('the pages as the README shows them', async ({ start, open }) => {
   test.setTimeout(180_000);
-  const any = ['--max-connections-per-ip=0', '--max-handshakes-per-ip=0', '--max-handshakes=0', '--max-unauthenticated-per-ip=0'];
-  const node = await start('--jwt-secret', secret, ...any);
+  const node = await start('--jwt-secret', secret, ...unlimited);
   const party = new Party(node.links.live);
   const as = (link: string, name: string, role: string) =>
     `${link.split('#')[0] ?? ''}#token=${mint(secret, '--user', name.toLowerCase(), '--name', name, `--${role}`, 'demo', '--expires', '4h')}`;

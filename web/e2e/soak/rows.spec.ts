@@ -4,6 +4,7 @@ import { existsSync, readdirSync } from 'node:fs';
 import { constants, setPriority } from 'node:os';
 import type { CDPSession, Page } from '@playwright/test';
 import { expect, test } from '../fixtures.ts';
+import { unlimited } from '../node.ts';
 import { secret } from '../party.ts';
 
 const setting = (name: string, otherwise: number) => Number(process.env[name] ?? otherwise);
@@ -95,8 +96,7 @@ function scroll(page: Page, forMs: number): Promise<{ frames: number[]; blanks: 
 
 test('ten thousand rows that change can be scrolled, and cost no more memory in time', async ({ start, open }) => {
   test.setTimeout((minutes + 10) * 60_000);
-  const any = ['--max-connections-per-ip=0', '--max-handshakes-per-ip=0', '--max-handshakes=0', '--max-unauthenticated-per-ip=0'];
-  const node = await start('--jwt-secret', secret, ...any);
+  const node = await start('--jwt-secret', secret, ...unlimited);
   const bench = startBench(node.links.live);
   try {
     const { page, complaints } = await open(node.links.admin);
