@@ -2,6 +2,7 @@ package record
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -48,6 +49,28 @@ func TestSamples(t *testing.T) {
 		}
 		if got := read(t, records, b.ID); got.PeakViewers == nil || *got.PeakViewers != 9 {
 			t.Errorf("recorded %+v, want a peak of 9", got)
+		}
+	})
+}
+
+// Nobody watched a broadcast before it began: the minute in which it did is sampled
+// for others, a moment later than its own beginning.
+func TestSamplesBeginWithTheBroadcast(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		records := openSQLite(t)
+		r, s := newRecorder(t, records)
+		a := join(t, s, alice, studio, "c1")
+		time.Sleep(300 * time.Millisecond)
+		b := a.start(presence.Details{})
+		synctest.Wait()
+		background(t, r.Run)
+		r.cfg.Directory.SetViewers(studio, 3)
+		time.Sleep(2*time.Minute + 30*time.Second)
+		synctest.Wait()
+		samples, err := records.Samples(t.Context(), b.ID)
+		minute := presence.MillisOf(time.Now().Truncate(time.Minute))
+		if want := []Sample{{minute - 60_000, 3}, {minute, 3}}; err != nil || !slices.Equal(samples, want) {
+			t.Errorf("a broadcast that began at %d has the samples %+v, %v, want %+v", b.StartedAt, samples, err, want)
 		}
 	})
 }

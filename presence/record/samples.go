@@ -52,7 +52,8 @@ func (r *Recorder) look(ctx context.Context, now time.Time) {
 
 // sample notes how many watch each broadcast, for partitions of which that was not
 // noted in this minute. Two nodes may do so, when one takes over from the other:
-// whichever is written first counts.
+// whichever is written first counts. A broadcast that began since the minute did has
+// its first sample in the next.
 func (r *Recorder) sample(ctx context.Context, now time.Time) error {
 	minute := now.Truncate(sampleEvery)
 	due := make(map[int]map[string]int)
@@ -64,14 +65,15 @@ func (r *Recorder) sample(ctx context.Context, now time.Time) error {
 	if len(due) == 0 {
 		return nil
 	}
+	at := presence.MillisOf(minute)
 	onAir, _ := r.cfg.Directory.Snapshot()
 	for _, e := range onAir {
-		if viewers := due[presence.PartitionOf(e.Room)]; viewers != nil {
+		if viewers := due[presence.PartitionOf(e.Room)]; viewers != nil && e.View.Broadcast.StartedAt <= at {
 			viewers[e.View.Broadcast.ID] = e.Viewers
 		}
 	}
 	for p, viewers := range due {
-		if err := r.cfg.Notes.Note(ctx, p, samplesOf(presence.MillisOf(minute), viewers)...); err != nil {
+		if err := r.cfg.Notes.Note(ctx, p, samplesOf(at, viewers)...); err != nil {
 			return err
 		}
 		r.minutes.minute[p] = minute.Unix()
