@@ -209,7 +209,7 @@ func (p *party) note(m signalling.Message) {
 			p.t.Errorf("servers can't be read: %v", err)
 			return
 		}
-		p.doing <- func() { p.use(renewed.Servers) }
+		p.use(renewed.Servers)
 	}
 }
 
@@ -222,9 +222,18 @@ func (p *party) use(servers []signalling.ICEServer) {
 	p.mu.Lock()
 	p.ice, p.given = ice, append(p.given, servers...)
 	p.mu.Unlock()
-	for _, x := range p.all() {
-		_ = x.pc.SetConfiguration(webrtc.Configuration{ICEServers: ice, ICETransportPolicy: p.policy})
+	p.doing <- func() {
+		for _, x := range p.all() {
+			x.configure()
+		}
 	}
+}
+
+// configuration is that of a connection that is made or changed now.
+func (p *party) configuration() webrtc.Configuration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return webrtc.Configuration{ICEServers: p.ice, ICETransportPolicy: p.policy}
 }
 
 func (p *party) do() {
@@ -342,19 +351,18 @@ type peer struct {
 }
 
 func (p *party) newPeer(session, to string) *peer {
-	p.mu.Lock()
-	configuration := webrtc.Configuration{ICEServers: p.ice, ICETransportPolicy: p.policy}
-	p.mu.Unlock()
-	pc, err := p.api.NewPeerConnection(configuration)
+	pc, err := p.api.NewPeerConnection(p.configuration())
 	if err != nil {
 		p.t.Errorf("%s: %v", p.user, err)
 	}
 	x := &peer{party: p, session: session, pc: pc, connected: make(chan struct{}), ended: make(chan struct{})}
 	x.to.Store(&to)
 	pc.OnICECandidate(func(c *webrtc.ICECandidate) {
-		if c != nil {
-			x.found(c.ToJSON())
+		if c == nil {
+			p.doing <- x.configure
+			return
 		}
+		x.found(c.ToJSON())
 	})
 	pc.OnICEConnectionStateChange(func(s webrtc.ICEConnectionState) {
 		switch s {
@@ -412,6 +420,14 @@ func (x *peer) watch() {
 			_ = channel.Send(m.Data)
 		})
 	})
+}
+
+// configure has the servers used that the service named last: when the candidates that are being gathered have been,
+// as the ICE agent of pion/ice 4.4 reads its servers while it gathers, without a lock.
+func (x *peer) configure() {
+	if x.pc.ICEGatheringState() != webrtc.ICEGatheringStateGathering {
+		_ = x.pc.SetConfiguration(x.party.configuration())
+	}
 }
 
 // found says a candidate, after the description that it belongs to.
