@@ -160,7 +160,7 @@ func (t *tap) take(e *Event) {
 	case t.closed:
 	case t.behind || t.reading:
 		t.seen = e.Position
-	case e.Epoch == t.at.Epoch && e.Offset <= t.at.Offset: // had it already
+	case !t.missesLocked(e.Position): // had it already
 	case e.Epoch == t.at.Epoch && e.Offset == t.at.Offset+1:
 		t.deliverLocked(e)
 	default:
@@ -312,7 +312,8 @@ func (t *tap) catchUp(s Snapshot, from Position) {
 	t.serveLocked()
 }
 
-// missesLocked reports whether a message says that there is more than was handed over.
+// missesLocked reports whether a message from this position says that there is more than was handed over; no position says
+// nothing.
 func (t *tap) missesLocked(p Position) bool {
 	return p.Epoch != "" && (p.Epoch != t.at.Epoch || p.Offset > t.at.Offset)
 }

@@ -53,8 +53,8 @@ func TestSamples(t *testing.T) {
 	})
 }
 
-// Nobody watched a broadcast before it began: the minute in which it did is sampled
-// for others, a moment later than its own beginning.
+// Nobody watched a broadcast before it began, although the samples of the minute in
+// which it did are taken after that.
 func TestSamplesBeginWithTheBroadcast(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		records := openSQLite(t)

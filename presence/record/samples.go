@@ -32,8 +32,8 @@ const samplesAtOnce = 500
 
 // sampler knows what was noted lately.
 type sampler struct {
-	minute [presence.Partitions]int64 // the last one whose samples this node noted
-	peaks  map[string]time.Time       // broadcasts that have ended, whose peak it noted
+	minute [presence.Partitions]presence.Millis // the beginning of the last one whose samples this node noted
+	peaks  map[string]time.Time                 // broadcasts that have ended, whose peak it noted
 }
 
 // look notes what there is to be seen of this node's partitions: once a minute
@@ -55,28 +55,27 @@ func (r *Recorder) look(ctx context.Context, now time.Time) {
 // whichever is written first counts. A broadcast that began since the minute did has
 // its first sample in the next.
 func (r *Recorder) sample(ctx context.Context, now time.Time) error {
-	minute := now.Truncate(sampleEvery)
+	minute := presence.MillisOf(now.Truncate(sampleEvery))
 	due := make(map[int]map[string]int)
 	for p := range presence.Partitions {
-		if r.cfg.Mine(p) && r.minutes.minute[p] != minute.Unix() {
+		if r.cfg.Mine(p) && r.minutes.minute[p] != minute {
 			due[p] = make(map[string]int)
 		}
 	}
 	if len(due) == 0 {
 		return nil
 	}
-	at := presence.MillisOf(minute)
 	onAir, _ := r.cfg.Directory.Snapshot()
 	for _, e := range onAir {
-		if viewers := due[presence.PartitionOf(e.Room)]; viewers != nil && e.View.Broadcast.StartedAt <= at {
+		if viewers := due[presence.PartitionOf(e.Room)]; viewers != nil && e.View.Broadcast.StartedAt <= minute {
 			viewers[e.View.Broadcast.ID] = e.Viewers
 		}
 	}
 	for p, viewers := range due {
-		if err := r.cfg.Notes.Note(ctx, p, samplesOf(at, viewers)...); err != nil {
+		if err := r.cfg.Notes.Note(ctx, p, samplesOf(minute, viewers)...); err != nil {
 			return err
 		}
-		r.minutes.minute[p] = minute.Unix()
+		r.minutes.minute[p] = minute
 	}
 	return nil
 }
