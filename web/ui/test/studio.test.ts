@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { loudness } from '../src/pages/studio/level.ts';
+import { fall, loudness, windowOf } from '../src/pages/studio/level.ts';
 import { pointsOf } from '../src/pages/studio/sparkline.ts';
 
 const wave = (loud: number) => Float32Array.from({ length: 2048 }, (_, i) => loud * (i % 2 === 0 ? 1 : -1));
@@ -15,6 +15,25 @@ test.each([
 
 test('no samples are silent', () => {
   expect(loudness(new Float32Array(0))).toBe(0);
+});
+
+test('a meter jumps up at once and needs 1.7 s to fall 20 decibels', () => {
+  expect(fall(0.2, 0.8)).toBe(0.8);
+  let shown = 0.8;
+  for (let ms = 0; ms < 1700; ms += 100) shown = fall(shown, 0);
+  expect(shown).toBeCloseTo(0.8 - 20 / 60, 5);
+});
+
+test('a meter falls no lower than what is heard', () => {
+  expect(fall(0.5, 0.499)).toBe(0.499);
+  expect(fall(0, 0)).toBe(0);
+});
+
+test.each([8_000, 44_100, 48_000, 192_000])('at %i samples a second, all of a tenth of a second are looked at', (rate) => {
+  const samples = windowOf(rate);
+  expect(samples).toBeGreaterThan(rate / 10);
+  expect(samples, 'what an analyser takes').toBeLessThanOrEqual(32_768);
+  expect(Math.log2(samples) % 1).toBe(0);
 });
 
 test('a line through round trips begins at zero and fills its place', () => {

@@ -11,10 +11,31 @@ export function loudness(samples: Float32Array): number {
 /** How often it is measured: more often the eye does not follow. */
 const everyMs = 100;
 
-/** Measures how loud a stream with sound is, until the function that it returns is called. */
+/** How much of the scale a meter falls in a second: 20 decibels in 1.7 s, as broadcasters' do (IEC 60268-10, type I). */
+const fallPerSecond = 20 / -silence / 1.7;
+
+/**
+ * Where a meter stands that stood at shown: at once as high as what is heard, and down slowly, so that the eye has the
+ * time to see a short sound.
+ */
+export function fall(shown: number, heard: number): number {
+  return Math.max(heard, shown - (fallPerSecond * everyMs) / 1000);
+}
+
+/** The most samples at once that an analyser gives. */
+const mostSamples = 32_768;
+
+/** How many samples to look at each time, so that no sound falls between one time and the next, a little late. */
+export function windowOf(sampleRate: number): number {
+  const between = (sampleRate * everyMs * 1.5) / 1000;
+  return Math.min(mostSamples, 2 ** Math.ceil(Math.log2(between)));
+}
+
+/** Tells how loud a stream with sound is, ten times a second, until the function that it returns is called. */
 export function measure(stream: MediaStream, tell: (level: number) => void): () => void {
   const context = new AudioContext();
   const analyser = context.createAnalyser();
+  analyser.fftSize = windowOf(context.sampleRate);
   context.createMediaStreamSource(stream).connect(analyser);
   const samples = new Float32Array(analyser.fftSize);
   const measuring = setInterval(() => {
