@@ -40,12 +40,12 @@ export class TestPage {
   }
 
   /** Notes each state that something goes through from now on, however short. What it returns tells them. */
-  async statesOf(shown: Locator): Promise<() => Promise<string[]>> {
-    const states = await shown.evaluateHandle((element) => {
+  async statesOf(shown: Locator, attribute = 'data-state'): Promise<() => Promise<string[]>> {
+    const states = await shown.evaluateHandle((element, attribute) => {
       const states: string[] = [];
-      new MutationObserver(() => states.push(element.getAttribute('data-state') ?? '')).observe(element, { attributeFilter: ['data-state'] });
+      new MutationObserver(() => states.push(element.getAttribute(attribute) ?? '')).observe(element, { attributeFilter: [attribute] });
       return states;
-    });
+    }, attribute);
     return () => states.jsonValue();
   }
 

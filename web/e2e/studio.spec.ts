@@ -38,9 +38,12 @@ test('the streamer sees themselves before anybody else does, and chooses with wh
   await expect(bob.page.getByTestId('player')).toBeHidden();
   await expect(alice.page.getByTestId('missing')).not.toContainText('picture');
 
-  // The made-up microphone beeps.
+  // The made-up microphone beeps for 20 ms, twice a second.
   const level = alice.page.getByTestId('level');
   await expect.poll(async () => Number(await level.getAttribute('aria-valuenow'))).toBeGreaterThan(5);
+  const levels = await alice.statesOf(level, 'aria-valuenow');
+  await expect.poll(async () => (await levels()).length).toBeGreaterThan(20);
+  expect(Math.min(...(await levels()).map(Number)), 'a beep is seen until the next one').toBeGreaterThan(5);
 
   await look(alice, 'studio-preview');
   const camera = sending(alice).getByLabel('Camera', { exact: true });

@@ -11,27 +11,27 @@ export function loudness(samples: Float32Array): number {
 /** How often it is measured: more often the eye does not follow. */
 const everyMs = 100;
 
-/** How much of the scale a meter falls in a second: 20 decibels in 1.7 s, as broadcasters' do (IEC 60268-10, type I). */
-const fallPerSecond = 20 / -silence / 1.7;
+/** How much of the scale a meter falls from one time to the next: 20 dB in 1.7 s, as broadcasters' do (IEC 60268-10, type I). */
+const fallEach = ((20 / -silence) * everyMs) / 1_700;
 
 /**
- * Where a meter stands that stood at shown: at once as high as what is heard, and down slowly, so that the eye has the
- * time to see a short sound.
+ * Where a meter stands that stood at shown the time before: at once as high as what is heard, and down slowly, so that the
+ * eye has the time to see a short sound.
  */
 export function fall(shown: number, heard: number): number {
-  return Math.max(heard, shown - (fallPerSecond * everyMs) / 1000);
+  return Math.max(heard, shown - fallEach);
 }
 
 /** The most samples at once that an analyser gives. */
 const mostSamples = 32_768;
 
-/** How many samples to look at each time, so that no sound falls between one time and the next, a little late. */
+/** How many samples to look at each time, so that all of the sound is, even if the next time is a little late. */
 export function windowOf(sampleRate: number): number {
   const between = (sampleRate * everyMs * 1.5) / 1000;
   return Math.min(mostSamples, 2 ** Math.ceil(Math.log2(between)));
 }
 
-/** Tells how loud a stream with sound is, ten times a second, until the function that it returns is called. */
+/** Tells how loud a stream with sound is, again and again, until the function that it returns is called. */
 export function measure(stream: MediaStream, tell: (level: number) => void): () => void {
   const context = new AudioContext();
   const analyser = context.createAnalyser();
